@@ -1,0 +1,46 @@
+package lb
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/outrigger-sidecar/outrigger/lb/health"
+)
+
+// eject takes m out because of its failures, if the policy allows.
+func (b *Balancer) eject(m *member, cause error) {
+	b.mu.Lock()
+	if b.mayEject(m) {
+		now, o := time.Now(), &m.outlier
+		if now.Sub(o.ended) > b.health.Ejection.Max {
+			o.row = 0 // it has behaved for long enough to start afresh
+		}
+		o.row++
+		o.total++
+		o.until = now.Add(b.health.Ejection.Length(o.row))
+		o.ended = o.until
+		o.cause = fmt.Sprintf("%d failures in a row, the last: %v", m.streak.Load(), cause)
+		m.regain = 0
+		b.rebuild()
+	}
+	b.mu.Unlock()
+	b.tell()
+}
+
+// mayEject looks again, under the lock: many callers may fail at one moment.
+func (b *Balancer) mayEject(m *member) bool {
+	policy := b.health.Ejection
+	if policy.Failures <= 0 || m.streak.Load() < int64(policy.Failures) || m.verdict.State != health.Up {
+		return false
+	}
+	ejected, up := 0, 0
+	for _, other := range b.members {
+		switch other.verdict.State {
+		case health.Ejected:
+			ejected++
+		case health.Up:
+			up++
+		}
+	}
+	return policy.Allows(ejected, len(b.members), up)
+}

@@ -1,0 +1,119 @@
+package lb
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/outrigger-sidecar/outrigger/lb/health"
+)
+
+// ServerStats is what there is to know of one server at one moment.
+type ServerStats struct {
+	Server  *Server // must not be changed
+	Verdict health.Verdict
+	Reason  string    // why that is the verdict, for people
+	Since   time.Time // of the verdict's state
+	Usable  bool      // can be picked; in a panic even when it is not up
+
+	Active           int64         // leases not yet released
+	Requests         int64         // leases given
+	Failures         int64         // leases that failed
+	ResponseTime     time.Duration // of the last answer; 0 before the first
+	MeanResponseTime time.Duration // smoothed over some 10 s; 0 before the first answer
+	Busy             time.Duration // the sum of all response times
+
+	Probe        health.Result // the last probe; its Status is in force
+	Probed       time.Time     // when that was; zero before the first
+	Ejections    int64
+	EjectedUntil time.Time // zero while it is not ejected
+}
+
+// Stats is a balancer's sum over its servers at one moment. Requests and
+// Failures include those of servers that were removed and are still known.
+type Stats struct {
+	Servers  int // known
+	Healthy  int // up
+	Usable   int // that can be picked; in a panic more than Healthy
+	Panic    bool
+	Active   int64
+	Requests int64
+	Failures int64
+}
+
+// ServerStats returns the numbers of one server.
+func (b *Balancer) ServerStats(id string) (ServerStats, bool) {
+	b.current()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	m, ok := b.members[id]
+	if !ok {
+		return ServerStats{}, false
+	}
+	return b.statsOf(m), true
+}
+
+// AllStats returns the numbers of every server, sorted by ID; after those in
+// the balancer come the ones removed not long ago or still in use.
+func (b *Balancer) AllStats() []ServerStats {
+	b.current()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.forgetLeft(time.Now())
+	all := make([]ServerStats, 0, len(b.members)+len(b.leaving))
+	for _, m := range slices.SortedFunc(maps.Values(b.members), byID) {
+		all = append(all, b.statsOf(m))
+	}
+	for _, m := range slices.SortedStableFunc(slices.Values(b.leaving), byID) {
+		all = append(all, b.statsOf(m))
+	}
+	return all
+}
+
+// Stats returns the sums.
+func (b *Balancer) Stats() Stats {
+	b.current()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.pool.Load()
+	s := Stats{Servers: len(b.members), Usable: len(p.candidates), Panic: p.panic}
+	count := func(m *member) {
+		s.Active += m.active.Load()
+		s.Requests += m.requests.Load()
+		s.Failures += m.failures.Load()
+	}
+	for _, m := range b.members {
+		count(m)
+		if m.verdict.State == health.Up {
+			s.Healthy++
+		}
+	}
+	for _, m := range b.leaving {
+		count(m)
+	}
+	return s
+}
+
+func byID(x, y *member) int { return cmp.Compare(x.spec.ID, y.spec.ID) }
+
+// statsOf reads one member; the caller holds mu.
+func (b *Balancer) statsOf(m *member) ServerStats {
+	return ServerStats{
+		Server:           m.spec,
+		Verdict:          m.verdict,
+		Reason:           m.reason(m.evidence(b.freshness)),
+		Since:            m.since,
+		Usable:           m.usable,
+		Active:           m.active.Load(),
+		Requests:         m.requests.Load(),
+		Failures:         m.failures.Load(),
+		ResponseTime:     time.Duration(m.last.Load()),
+		MeanResponseTime: m.smoothed.load(),
+		Busy:             time.Duration(m.busy.Load()),
+		Probe:            m.probe,
+		Probed:           m.probed,
+		Ejections:        m.outlier.total,
+		EjectedUntil:     m.outlier.until,
+	}
+}

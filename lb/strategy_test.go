@@ -1,0 +1,479 @@
+package lb
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/outrigger-sidecar/outrigger/lb/health"
+)
+
+// every runs a test for each strategy there is.
+func every(t *testing.T, test func(t *testing.T, s Strategy)) {
+	for _, name := range Names() {
+		t.Run(name, func(t *testing.T) {
+			s, err := ByName(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			test(t, s)
+		})
+	}
+}
+
+func balancerOf(t testing.TB, s Strategy, set ...Server) *Balancer {
+	t.Helper()
+	b := New(s)
+	if err := b.Replace(set); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// picks counts where n selections with different keys go; each answers after
+// took and is released before the next.
+func picks(t testing.TB, b *Balancer, n int, took time.Duration, tried ...string) map[string]int {
+	t.Helper()
+	count := make(map[string]int)
+	for i := range n {
+		lease, err := b.Select("10.1."+strconv.Itoa(i/256%256)+"."+strconv.Itoa(i%256), tried...)
+		if err != nil {
+			t.Fatalf("pick %d: %v", i, err)
+		}
+		count[lease.Server().ID]++
+		lease.Record(took)
+		lease.Release()
+	}
+	return count
+}
+
+func TestStrategiesKeepTheirNames(t *testing.T) {
+	every(t, func(t *testing.T, s Strategy) {
+		if b := New(s); b.Strategy().Name() != strings.Split(t.Name(), "/")[1] {
+			t.Errorf("Name() is %q", s.Name())
+		}
+	})
+	if _, err := ByName("fastest"); err == nil || !strings.Contains(err.Error(), "least_connections") {
+		t.Errorf("an unknown name should list the known ones, got: %v", err)
+	}
+}
+
+// Every strategy gives shares by weight where nothing else tells the servers
+// apart.
+func TestSharesFollowWeights(t *testing.T) {
+	weights := map[string]int{"a": 1, "b": 2, "c": 3, "d": 6}
+	every(t, func(t *testing.T, s Strategy) {
+		b := New(s)
+		for id, w := range weights {
+			if err := b.Add(Server{ID: id, Address: id + ":80", Weight: w}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		const n = 48000
+		for id, got := range picks(t, b, n, time.Millisecond) {
+			want := float64(n*weights[id]) / 12
+			if math.Abs(float64(got)-want) > 0.05*want {
+				t.Errorf("%s with weight %d got %d picks, want about %.0f", id, weights[id], got, want)
+			}
+		}
+	})
+}
+
+func TestTriedServersAreLeftOut(t *testing.T) {
+	every(t, func(t *testing.T, s Strategy) {
+		for _, n := range []int{3, 50} { // scanned and sampled pools
+			b := balancerOf(t, s, servers(n)...)
+			for id := range picks(t, b, 1000, time.Millisecond, "s0000", "s0002") {
+				if id == "s0000" || id == "s0002" {
+					t.Errorf("%d servers: %s was picked though it was tried", n, id)
+				}
+			}
+			all := make([]string, n)
+			for i := range all {
+				all[i] = fmt.Sprintf("s%04d", i)
+			}
+			if lease, err := b.Select("k", all[1:]...); err != nil || lease.Server().ID != "s0000" {
+				t.Errorf("%d servers: the only one left was not found: %v", n, err)
+			}
+			if _, err := b.Select("k", all...); !errors.Is(err, ErrAllTried) {
+				t.Errorf("%d servers: all tried gives %v", n, err)
+			}
+		}
+	})
+}
+
+func TestFullServersAreLeftOut(t *testing.T) {
+	every(t, func(t *testing.T, s Strategy) {
+		for _, n := range []int{4, 40} {
+			set := servers(n)
+			for i := range set {
+				set[i].MaxConnections = 2
+			}
+			b := balancerOf(t, s, set...)
+			count := make(map[string]int)
+			leases := make([]*Lease, 0, 2*n)
+			for range 2 * n { // one key, so that hashing has to spill over
+				lease, err := b.Select("same")
+				if err != nil {
+					t.Fatalf("with places left: %v", err)
+				}
+				count[lease.Server().ID]++
+				leases = append(leases, &lease)
+			}
+			for id, c := range count {
+				if c != 2 {
+					t.Errorf("%s holds %d leases, its limit is 2", id, c)
+				}
+			}
+			if _, err := b.Select("same"); !errors.Is(err, ErrNoCapacity) {
+				t.Errorf("all full gives %v", err)
+			}
+			for _, l := range leases {
+				l.Release()
+			}
+			if _, err := b.Select("same"); err != nil {
+				t.Errorf("after release: %v", err)
+			}
+		}
+	})
+}
+
+func TestSelectDoesNotAllocate(t *testing.T) {
+	every(t, func(t *testing.T, s Strategy) {
+		for _, n := range []int{3, 100} {
+			b := balancerOf(t, s, servers(n)...)
+			if got := testing.AllocsPerRun(1000, func() {
+				lease, err := b.Select("192.0.2.1")
+				if err != nil {
+					t.Fatal(err)
+				}
+				lease.Record(time.Millisecond)
+				lease.Release()
+			}); got != 0 {
+				t.Errorf("%d servers: %v allocations a selection", n, got)
+			}
+		}
+	})
+}
+
+// With the pool changing under them, selections only ever fail for the reason
+// that there is no server, and every lease is given back.
+func TestSelectWhileEverythingChanges(t *testing.T) {
+	every(t, func(t *testing.T, s Strategy) {
+		b := New(s, WithHealth(Health{Ejection: health.Ejection{Failures: 3, Base: time.Millisecond, Max: time.Millisecond, MaxShare: 0.5}}))
+		stop := make(chan struct{})
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for i := 0; ; i++ {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					lease, err := b.Select(strconv.Itoa(i))
+					if err != nil {
+						if !errors.Is(err, ErrNoServers) && !errors.Is(err, ErrNoCapacity) {
+							t.Errorf("Select: %v", err)
+							return
+						}
+						continue
+					}
+					if i%3 == 0 {
+						lease.Fail(errors.New("down"))
+					} else {
+						lease.Record(time.Microsecond)
+					}
+					lease.Release()
+				}
+			})
+		}
+		set := servers(8)
+		for i := range set {
+			set[i].MaxConnections = 1
+		}
+		for i := range 40 {
+			if err := b.Replace(set[:i%len(set)]); err != nil {
+				t.Fatal(err)
+			}
+			b.SetStrategy(s)
+			b.AllStats()
+		}
+		close(stop)
+		wg.Wait()
+		for _, st := range b.AllStats() {
+			if st.Active != 0 {
+				t.Errorf("%s is left with %d active", st.Server.ID, st.Active)
+			}
+		}
+	})
+}
+
+func TestRotationIsExactUnderConcurrency(t *testing.T) {
+	b := balancerOf(t, RoundRobin(), servers(7)...)
+	const callers, each = 8, 7 * 125
+	var wg sync.WaitGroup
+	for range callers {
+		wg.Go(func() {
+			for range each {
+				lease, err := b.Select("")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				lease.Release()
+			}
+		})
+	}
+	wg.Wait()
+	for _, st := range b.AllStats() {
+		if st.Requests != callers*each/7 {
+			t.Errorf("%s got %d of %d", st.Server.ID, st.Requests, callers*each)
+		}
+	}
+}
+
+// A new pool goes on where the last one stood. If each began at its first
+// server, a pool that changes often would send nearly everything there.
+func TestRotationSurvivesChanges(t *testing.T) {
+	b := balancerOf(t, RoundRobin(), servers(10)...)
+	count := make(map[string]int)
+	for i := range 5000 {
+		set := servers(10)
+		set[i%10].Zone = strconv.Itoa(i)
+		if err := b.Replace(set); err != nil {
+			t.Fatal(err)
+		}
+		lease, _ := b.Select("")
+		count[lease.Server().ID]++
+		lease.Release()
+	}
+	for id, n := range count {
+		if n != 500 {
+			t.Errorf("%s got %d of 5000 picks, want 500", id, n)
+		}
+	}
+}
+
+// Agents that start together must not all begin with the same server.
+func TestRotationStartsAtRandom(t *testing.T) {
+	first := make(map[string]bool)
+	for range 50 {
+		b := balancerOf(t, RoundRobin(), servers(10)...)
+		lease, _ := b.Select("")
+		first[lease.Server().ID] = true
+	}
+	if len(first) < 3 {
+		t.Errorf("50 rotations over 10 servers began with only %d different ones", len(first))
+	}
+}
+
+func TestSpread(t *testing.T) {
+	for _, tt := range []struct {
+		weights []int64
+		want    string
+	}{
+		{[]int64{5, 1, 1}, "abaaaca"},
+		{[]int64{1, 1}, "ab"},
+		{[]int64{2, 1}, "aba"},
+		{[]int64{200, 100}, "aba"},
+		{[]int64{3, 3, 3}, "abc"},
+	} {
+		var got strings.Builder
+		for _, i := range spread(tt.weights) {
+			got.WriteByte('a' + byte(i))
+		}
+		if got.String() != tt.want {
+			t.Errorf("spread(%v) = %s, want %s", tt.weights, got.String(), tt.want)
+		}
+	}
+}
+
+// No server comes more often in a row than smoothness allows, whatever the
+// weights, and over one cycle each comes exactly as often as it should.
+func TestSpreadIsSmoothAndExact(t *testing.T) {
+	for _, weights := range [][]int64{{10, 1}, {7, 5, 3}, {100, 1, 1, 1}, {13, 8, 5, 3, 2, 1, 1}} {
+		order := spread(weights)
+		count := make([]int64, len(weights))
+		var sum int64
+		for _, w := range weights {
+			sum += w
+		}
+		run, longestRun := 0, make([]int, len(weights))
+		for i := range 2 * len(order) {
+			who, before := order[i%len(order)], order[(i+len(order)-1)%len(order)]
+			if who != before {
+				run = 0
+			}
+			run++
+			longestRun[who] = max(longestRun[who], run)
+			if i < len(order) {
+				count[who]++
+			}
+		}
+		for i, w := range weights {
+			if count[i] != w {
+				t.Errorf("%v: server %d comes %d times in a cycle of %d", weights, i, count[i], sum)
+			}
+			// A server with weight w among sum-w others has at most
+			// ceil(w/(sum-w)) in a row, and one more where two gaps meet.
+			if allowed := int((w+sum-w-1)/(sum-w)) + 1; longestRun[i] > allowed {
+				t.Errorf("%v: server %d comes %d times in a row, more than %d", weights, i, longestRun[i], allowed)
+			}
+		}
+	}
+}
+
+func TestLowestTermsBoundsTheCycle(t *testing.T) {
+	weights := make([]int64, 1000)
+	for i := range weights {
+		weights[i] = int64(1 + i*61%MaxWeight)
+	}
+	var sum int64
+	for _, w := range lowestTerms(weights) {
+		if w < 1 {
+			t.Fatal("a server lost its only turn")
+		}
+		sum += w
+	}
+	if sum > longest+int64(len(weights)) {
+		t.Errorf("the cycle is %d long", sum)
+	}
+}
+
+func TestRandomIsEvenByChi2(t *testing.T) {
+	state := uint64(42)
+	s := &random{source: func() uint64 { state++; return mix(state) }}
+	set := servers(16)
+	for i := range set {
+		set[i].Weight = 1 + i%4
+	}
+	b := balancerOf(t, s, set...)
+	const n = 100000
+	got, chi2 := picks(t, b, n, 1), 0.0
+	for i := range set {
+		want := float64(n*set[i].Weight) / 40
+		chi2 += math.Pow(float64(got[set[i].ID])-want, 2) / want
+	}
+	if chi2 > 37.7 { // 15 degrees of freedom, p = 0.001
+		t.Errorf("chi2 is %.1f", chi2)
+	}
+}
+
+func TestLeastConnectionsFollowsLoadPerWeight(t *testing.T) {
+	for _, n := range []int{3, 60} {
+		b := balancerOf(t, LeastConnections(), servers(n)...)
+		held := make(map[string]int)
+		for range 10 * n { // never released: every pick must go to a lowest
+			lease, _ := b.Select("")
+			held[lease.Server().ID]++
+		}
+		lowest, highest := math.MaxInt, 0
+		for _, h := range held {
+			lowest, highest = min(lowest, h), max(highest, h)
+		}
+		// A scan is exact; the better of two stays within log log n.
+		if allowed := map[int]int{3: 0, 60: 4}[n]; highest-lowest > allowed {
+			t.Errorf("%d servers hold %d to %d leases", n, lowest, highest)
+		}
+	}
+	b := balancerOf(t, LeastConnections(), Server{ID: "a", Address: "a:1", Weight: 3}, Server{ID: "b", Address: "b:1"})
+	held := make(map[string]int)
+	for range 400 {
+		lease, _ := b.Select("")
+		held[lease.Server().ID]++
+	}
+	if held["a"] != 300 {
+		t.Errorf("with weights 3 and 1, 400 leases are held %v", held)
+	}
+}
+
+func TestLeastResponseTimePrefersTheFast(t *testing.T) {
+	took := map[string]time.Duration{"s0000": time.Millisecond, "s0001": 10 * time.Millisecond}
+	b := balancerOf(t, LeastResponseTime(), servers(2)...)
+	count := make(map[string]int)
+	for range 1000 {
+		lease, _ := b.Select("")
+		count[lease.Server().ID]++
+		lease.Record(took[lease.Server().ID])
+		lease.Release()
+	}
+	if count["s0000"] < 950 {
+		t.Errorf("the server that is ten times as fast got %d of 1000", count["s0000"])
+	}
+}
+
+// moved tells what share of keys goes elsewhere in after than in before.
+func moved(t *testing.T, before, after *Balancer, keys int) float64 {
+	t.Helper()
+	n := 0
+	for i := range keys {
+		key := fmt.Sprintf("198.51.%d.%d", i/256%256, i%256)
+		x, err := before.Select(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		y, err := after.Select(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x.Server().ID != y.Server().ID {
+			n++
+		}
+	}
+	return float64(n) / float64(keys)
+}
+
+func TestHashingIsStableAndEven(t *testing.T) {
+	for _, strategy := range []func() Strategy{IPHash, ConsistentHash} {
+		t.Run(strategy().Name(), func(t *testing.T) {
+			all := balancerOf(t, strategy(), servers(100)...)
+			less := balancerOf(t, strategy(), append(servers(100)[:40:40], servers(100)[41:]...)...)
+			if m := moved(t, all, less, 20000); m < 0.005 || m > 0.02 {
+				t.Errorf("%.2f%% of the keys move when one of 100 servers leaves", 100*m)
+			}
+			// A second agent, that learned of the servers in another order.
+			other := New(strategy())
+			for _, i := range []int{7, 3, 0, 9, 1, 2, 8, 6, 5, 4} {
+				if err := other.Add(servers(10)[i]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if m := moved(t, balancerOf(t, strategy(), servers(10)...), other, 5000); m != 0 {
+				t.Errorf("two agents disagree on %.2f%% of the keys", 100*m)
+			}
+			table := newMaglev(all.pool.Load().candidates)
+			slots := make([]int, 100)
+			for _, i := range table.slots {
+				slots[i]++
+			}
+			for i, n := range slots {
+				if float64(n) > 1.05*maglevSize/100 {
+					t.Errorf("server %d has %d slots of %d", i, n, maglevSize)
+				}
+			}
+		})
+	}
+}
+
+func TestIPHashKnowsAnAddressHoweverWritten(t *testing.T) {
+	for _, group := range [][]string{
+		{"192.0.2.7", "192.0.2.7:1234", "::ffff:192.0.2.7", "[::ffff:192.0.2.7]:80"},
+		{"2001:db8::1", "[2001:db8::1]:443", "2001:0db8:0:0::1", "2001:db8::1%eth0"},
+	} {
+		want, _ := hashAddress(group[0])
+		for _, key := range group {
+			if got, ok := hashAddress(key); !ok || got != want {
+				t.Errorf("%s counts as another address than %s", key, group[0])
+			}
+		}
+	}
+	if _, ok := hashAddress(""); ok {
+		t.Error("no key is not a key")
+	}
+}
