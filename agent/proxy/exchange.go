@@ -1,0 +1,126 @@
+package proxy
+
+import (
+	"context"
+	"net/http"
+	"runtime/debug"
+	"time"
+)
+
+// exchange is one request on its way and its answer on the way back.
+type exchange struct {
+	http   *HTTP
+	w      http.ResponseWriter
+	r      *http.Request
+	start  time.Time
+	trace  Exchange
+	result Result
+	begun  bool     // some of the answer was sent
+	cut    bool     // the answer must be seen to be incomplete
+	tried  []string // servers
+}
+
+// end closes the books, and deals with a fault of this program: the one
+// request fails, and the process lives on.
+func (x *exchange) end() {
+	if fault := recover(); fault != nil {
+		if log := x.http.ErrorLog; log != nil {
+			log.Printf("fault while proxying to %q: %v\n%s", x.http.Upstream, fault, debug.Stack())
+		}
+		if x.cut = x.begun; !x.begun {
+			x.refuse(&failure{kind: Internal})
+		}
+	}
+	m := x.http.Meter
+	m.Took.Add(time.Since(x.start))
+	m.Requests.Add(1)
+	if x.result.Status >= 500 || x.result.Error != "" {
+		m.Errors.Add(1)
+	}
+	m.Active.Add(-1)
+	x.trace.End(x.result)
+	if x.cut {
+		// What there is goes out, and then the connection breaks: else net/http
+		// keeps back a short answer as a whole, and the client sees none.
+		_ = http.NewResponseController(x.w).Flush()
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// forward sends the request to one backend after another, as long as that is
+// safe, until one answers.
+func (x *exchange) forward() {
+	ctx := x.r.Context()
+	if d := x.http.Timeouts.Request; d > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, d, &failure{kind: RequestTimeout, blameless: true})
+		defer cancel()
+	}
+	if hasBody(x.r) && x.r.ProtoMajor == 1 {
+		// Else the HTTP server swallows the rest of the body as soon as the
+		// answer begins.
+		_ = http.NewResponseController(x.w).EnableFullDuplex()
+	}
+	key := x.http.key(x.r)
+	var last *failure
+	for n := 0; ; n++ {
+		lease, err := x.http.Balancer.Select(key, x.tried...)
+		switch {
+		case err != nil && last != nil:
+			x.refuse(last)
+			return
+		case err != nil:
+			x.refuse(unselected(err))
+			return
+		case last != nil && !x.http.budget.withdraw():
+			lease.Release()
+			x.http.Meter.Denied.Add(1)
+			x.refuse(last)
+			return
+		case last != nil:
+			x.http.Meter.Retries.Add(1)
+		}
+		a := attempt{exchange: x, lease: &lease, number: n, after: last}
+		x.result.Attempts++
+		if last = a.run(ctx); last == nil {
+			return
+		}
+		if x.r.Context().Err() != nil {
+			x.result.Cancelled = true
+			return
+		}
+		if n >= x.http.Retry.Max || !a.repeatable(last) {
+			x.refuse(last)
+			return
+		}
+		x.tried = append(x.tried, lease.Server().ID)
+	}
+}
+
+func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }
+
+// idempotent tells whether doing it twice is as good as once (RFC 9110
+// section 9.2.2).
+func idempotent(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
+		return true
+	}
+	return false
+}
+
+// refuse answers the client ourselves.
+func (x *exchange) refuse(f *failure) {
+	x.begun = true
+	x.fail(f)
+	x.result.Major = x.r.ProtoMajor
+	if isGRPC(x.r.Header) {
+		x.result.GRPC = kinds[f.kind].grpc
+	}
+	x.result.Status = f.answer(x.w, x.r, x.http.Upstream)
+}
+
+func (x *exchange) fail(f *failure) {
+	x.http.Meter.fail(f.kind)
+	x.result.Error = string(f.kind)
+}

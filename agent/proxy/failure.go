@@ -1,0 +1,201 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/outrigger-sidecar/outrigger/lb"
+)
+
+// Kind is a kind of failure. Its text is the error.type of telemetry.
+type Kind string
+
+// The kinds of failure there are. They say who is to blame, what the client is
+// told and whether another backend may be tried.
+const (
+	ConnectRefused   Kind = "connect_refused"
+	ConnectTimeout   Kind = "connect_timeout"
+	ConnectFailed    Kind = "connect_failed"  // unreachable, no descriptor left, …
+	DNS              Kind = "dns"             // a backend's name does not resolve
+	Reset            Kind = "reset"           // the connection broke
+	BadResponse      Kind = "bad_response"    // not HTTP, too large a head, …
+	FirstByteTimeout Kind = "attempt_timeout" // no answer in time
+	IdleTimeout      Kind = "idle_timeout"    // the answer stalled
+	RequestTimeout   Kind = "timeout"         // the whole request took too long
+	NoBackend        Kind = "no_backend"      // none known or none healthy
+	AtCapacity       Kind = "queue_full"      // every backend, or the upstream, is at its limit
+	BadRequest       Kind = "bad_request"
+	Internal         Kind = "internal" // a fault of this program
+)
+
+// kinds says what follows from each. The tokens are those of RFC 9209.
+var kinds = map[Kind]struct {
+	status int
+	token  string // of Proxy-Status
+	grpc   int
+	text   string
+}{
+	ConnectRefused:   {502, "connection_refused", 14, "the backend refused the connection"},
+	ConnectTimeout:   {504, "connection_timeout", 14, "timeout \"connect\": the backend did not take the connection in time"},
+	ConnectFailed:    {502, "destination_ip_unroutable", 14, "the backend could not be reached"},
+	DNS:              {502, "dns_error", 14, "the backend's name could not be resolved"},
+	Reset:            {502, "connection_terminated", 14, "the backend closed the connection before it answered"},
+	BadResponse:      {502, "http_protocol_error", 14, "the backend's answer could not be understood"},
+	FirstByteTimeout: {504, "http_response_timeout", 4, "timeout \"first_byte\": the backend did not begin to answer in time"},
+	IdleTimeout:      {504, "connection_read_timeout", 4, "timeout \"idle\": nothing moved for too long"},
+	RequestTimeout:   {504, "http_response_timeout", 4, "timeout \"request\": the request as a whole took too long"},
+	NoBackend:        {503, "destination_unavailable", 14, "there is no usable backend"},
+	AtCapacity:       {503, "connection_limit_reached", 8, "at capacity"},
+	BadRequest:       {400, "http_request_error", 13, "bad request"},
+	Internal:         {502, "proxy_internal_error", 13, "internal error"},
+}
+
+// Kinds lists every kind of failure.
+func Kinds() []Kind {
+	return []Kind{ConnectRefused, ConnectTimeout, ConnectFailed, DNS, Reset, BadResponse, FirstByteTimeout,
+		IdleTimeout, RequestTimeout, NoBackend, AtCapacity, BadRequest, Internal}
+}
+
+// failure is one that happened. As an error it also is the cause with which a
+// try's context is cancelled.
+type failure struct {
+	kind   Kind
+	status int // where it is not the kind's own
+	err    error
+	// blameless says that the backend could do nothing about it.
+	blameless bool
+}
+
+func (f *failure) Error() string {
+	if f.err == nil {
+		return string(f.kind)
+	}
+	return string(f.kind) + ": " + f.err.Error()
+}
+
+func (f *failure) Unwrap() error { return f.err }
+
+// connecting tells that no byte of the request can have reached the backend.
+func (f *failure) connecting() bool {
+	switch f.kind {
+	case ConnectRefused, ConnectTimeout, ConnectFailed, DNS:
+		return true
+	}
+	return false
+}
+
+// unselected is the failure behind an error of Balancer.Select.
+func unselected(err error) *failure {
+	if errors.Is(err, lb.ErrNoCapacity) {
+		return &failure{kind: AtCapacity, err: err}
+	}
+	return &failure{kind: NoBackend, err: err}
+}
+
+// failed makes a failure of what a transport or a dialer returned. The cause
+// is that of the try's context, which tells our own timeouts apart.
+func failed(err, cause error) *failure {
+	if f, ok := errors.AsType[*failure](cause); ok {
+		return f
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		return undialled(err)
+	}
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return &failure{kind: DNS, err: err}
+	}
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET),
+		errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed), strings.Contains(err.Error(), "server closed idle connection"):
+		return &failure{kind: Reset, err: err}
+	}
+	if _, ok := errors.AsType[*net.OpError](err); ok {
+		return &failure{kind: Reset, err: err}
+	}
+	return &failure{kind: BadResponse, err: err}
+}
+
+// undialled makes a failure of a dialer's error.
+func undialled(err error) *failure {
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return &failure{kind: DNS, err: err}
+	}
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOENT): // ENOENT: no such unix socket
+		return &failure{kind: ConnectRefused, err: err}
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
+		return &failure{kind: ConnectTimeout, err: err}
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.EADDRNOTAVAIL):
+		return &failure{kind: ConnectFailed, err: err, blameless: true} // it is we who ran out
+	}
+	return &failure{kind: ConnectFailed, err: err}
+}
+
+// answer tells the client of f: in HTTP's way, or in gRPC's where it speaks
+// that. It returns the status that was sent.
+func (f *failure) answer(w http.ResponseWriter, r *http.Request, upstream string) int {
+	k := kinds[f.kind]
+	status := k.status
+	if f.status != 0 {
+		status = f.status
+	}
+	text := fmt.Sprintf("outrigger: upstream %q: %s", upstream, k.text)
+	if f.err != nil && (f.kind == BadRequest || f.kind == NoBackend || f.kind == AtCapacity) {
+		text += ": " + strings.TrimPrefix(f.err.Error(), "lb: ")
+	}
+	h := w.Header()
+	clear(h)
+	h.Set("Proxy-Status", "outrigger; error="+k.token+"; details="+quoted(text))
+	if isGRPC(r.Header) {
+		h.Set("Content-Type", "application/grpc")
+		h.Set("Grpc-Status", strconv.Itoa(k.grpc))
+		h.Set("Grpc-Message", text)
+		w.WriteHeader(http.StatusOK)
+		return http.StatusOK
+	}
+	switch {
+	case status == http.StatusServiceUnavailable:
+		h.Set("Retry-After", "1")
+	case f.kind == BadRequest:
+		h.Set("Connection", "close") // what follows on it is not to be trusted either
+	}
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Length", strconv.Itoa(len(text)+1))
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text+"\n")
+	return status
+}
+
+// quoted makes a string of RFC 9651 (structured fields): ASCII, with quotes
+// and backslashes escaped.
+func quoted(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, c := range []byte(s) {
+		switch {
+		case c == '"' || c == '\\':
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		case c < ' ' || c > '~':
+			b.WriteByte('?')
+		default:
+			b.WriteByte(c)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+func isGRPC(h http.Header) bool {
+	t, ok := strings.CutPrefix(h.Get("Content-Type"), "application/grpc")
+	return ok && (t == "" || t[0] == '+' || t[0] == ';')
+}
