@@ -1,0 +1,169 @@
+# Configuration of outrigger, and the reference of all that can be configured.
+#
+#   outrigger validate agent.hcl
+#   outrigger agent -config agent.hcl
+#
+# Every line shows its default unless it says otherwise, so that any of them may
+# be left out. Only an upstream is needed, with "listen" and its backends.
+#
+# Values: text stands in quotes; durations are text such as "250ms", "5s" or
+# "1h30m". In place of a value may stand env.NAME, a variable of the environment,
+# and file("path"), the text of a file (a relative path starts at the directory
+# of the file it is written in).
+#
+# -config may be given several times, and may name a directory, whose *.hcl are
+# read in name order. Each of agent, consul, admin and telemetry may be written
+# once over all files, upstreams as often as needed. SIGHUP reads everything
+# again; where the new configuration has a mistake, the old one stays.
+
+# The process itself.
+agent {
+  name          = ""     # the app this agent stands beside, in telemetry as outrigger.app.name
+  data_dir      = ""     # keeps the last known backends here, for a start without Consul; "" keeps none
+  log_level     = "info" # trace, debug, info, warn, error
+  log_format    = "text" # text, json
+  drain_timeout = "30s"  # for requests in flight to finish at the end; "0s" waits for none
+}
+
+# How to reach Consul. What is "" here is taken from Consul's own variables, such
+# as CONSUL_HTTP_ADDR and CONSUL_HTTP_TOKEN, and then from Consul's defaults.
+consul {
+  address    = ""   # host:port, http://…, https://… or unix:///…; in the end 127.0.0.1:8500
+  token      = ""   # better env.NAME than the token itself; not beside token_file
+  token_file = ""   # read again for every query, so that a new token needs no reload
+  datacenter = ""   # the agent's own
+  namespace  = ""   # Consul Enterprise
+  partition  = ""   # Consul Enterprise
+  wait       = "1m" # how long Consul may hold back the answer that nothing changed; up to "10m"
+
+  tls {
+    ca_file              = ""
+    cert_file            = "" # together with key_file
+    key_file             = ""
+    server_name          = "" # expected in Consul's certificate; "" is the host of the address
+    insecure_skip_verify = false
+  }
+}
+
+# Status, explain, metrics and readiness.
+admin {
+  listen = "127.0.0.1:9917" # "off" for none
+}
+
+# What leaves the agent about itself. The OTEL_* variables override it.
+telemetry {
+  shutdown_timeout = "5s" # for the last flush
+
+  traces {
+    exporters      = []     # otlp, stdout, or none alone
+    protocol       = "grpc" # of otlp: grpc, http/protobuf
+    endpoint       = ""     # of otlp, such as "http://127.0.0.1:4317"; "" is the protocol's default on localhost
+    sample_ratio   = 1      # share of new traces that are recorded, 0 to 1; a caller's decision is kept
+    trust_incoming = true   # false begins a new trace for every request and links the caller's
+  }
+
+  metrics {
+    exporters = ["prometheus"] # prometheus (on the admin listener), otlp, stdout, or none alone
+    protocol  = "grpc"
+    endpoint  = ""
+    interval  = "1m" # between two pushes of otlp and stdout
+  }
+
+  # The log goes to standard error, as agent.log_level and agent.log_format say.
+  logs {
+    exporters = [] # or ["none"], which is the same
+  }
+}
+
+# An upstream is one service that the app calls on an address of its own machine.
+upstream "web" {
+  listen           = "127.0.0.1:9101" # no default; or "unix:///run/web.sock"; port 0 takes a free one
+  protocol         = "http"           # http: HTTP/1.1, h2c, gRPC and WebSocket on one port; tcp: bytes
+  backend_protocol = "auto"           # http only: auto, http1, h2c
+  strategy         = "round_robin"    # weighted_round_robin, least_connections, random, ip_hash, least_response_time, consistent_hash
+  hash_on          = "client_ip"      # of consistent_hash: client_ip; http only: path, header:NAME, cookie:NAME
+
+  # Its backends are the instances of a service in Consul.
+  consul {
+    service        = "web" # no default
+    tags           = []    # an instance must carry all of them
+    filter         = ""    # over the health entries, such as "Service.Meta.version == \"2\""
+    datacenter     = ""    # here and below, "" is what the consul block above says
+    namespace      = ""
+    partition      = ""
+    near           = "" # nearest first from this node; "_agent" is the local one
+    tagged_address = "" # lan, wan, …: used where an instance has it
+  }
+
+  health {
+    panic_threshold = 50    # percent of backends up, below which all are used; 0: never
+    max_stale       = "24h" # how long the catalog's word counts while Consul cannot be reached
+
+    # A check that the agent itself makes, beside Consul's. None is made unless
+    # this block is there. Others are check "tcp" and check "grpc".
+    check "http" {
+      path     = "/health"
+      status   = ["200-399"] # good answers: codes and ranges of codes
+      host     = ""          # the Host header; "" is the backend's address
+      interval = "5s"
+      timeout  = "2s" # at most the interval
+      rise     = 2    # good checks in a row that bring a backend up
+      fall     = 3    # bad checks in a row that take it down
+    }
+
+    # Takes a backend out for a while because of what real requests met there.
+    ejection {
+      consecutive_failures = 5     # 0: no ejection
+      base_time            = "30s" # times the number of its ejections so far
+      max_time             = "5m"
+      max_percent          = 10 # of the backends, though one may always be out
+    }
+  }
+
+  # What happens to a request that a backend failed.
+  retry {
+    max               = 2  # further attempts; 0: none
+    budget_percent    = 20 # retries as a share of requests
+    budget_per_second = 10 # retries that are allowed in any case
+  }
+
+  # "0s" is no bound. Only connect and tunnel are for tcp too.
+  timeouts {
+    connect    = "1s"  # to a backend
+    first_byte = "1m"  # from the request being sent to the head of the answer
+    idle       = "5m"  # between two reads of a body or a stream
+    request    = "0s"  # the whole of it, retries included
+    tunnel     = "1h"  # of silence on a TCP connection or an upgraded one
+    header     = "10s" # for the app to send the head of a request
+    keep_alive = "15m" # between two requests on one connection from the app
+  }
+
+  # 0 is no limit.
+  limits {
+    max_requests            = 0       # http only: in flight at once
+    max_connections         = 0       # from the app at once
+    max_requests_per_server = 0       # in flight at once at one backend that names no limit itself
+    max_header_bytes        = "64KiB" # http only: the head of a request or an answer; bytes, or KiB, MiB
+  }
+}
+
+# An upstream without Consul has its backends written down.
+upstream "ledger" {
+  listen           = "127.0.0.1:9102"
+  backend_protocol = "h2c"
+  strategy         = "least_connections"
+
+  server "a" {
+    address         = "127.0.0.1:8081" # no default; host:port or unix:///…
+    weight          = 1                # its share beside the others, 1 to 65535
+    max_connections = 0                # requests (http) or connections (tcp) at once; 0: no limit
+    zone            = ""
+  }
+  server "b" { address = "127.0.0.1:8082" }
+
+  health {
+    check "grpc" {
+      service = "" # the name asked for; "" is the server as a whole
+    }
+  }
+}

@@ -1,0 +1,185 @@
+// Package config reads the agent's HCL and holds it as plain typed values.
+//
+// It is the only package that knows HCL. What leaves it is complete and valid:
+// every default is filled in, every name is known, every duration is possible,
+// so that the rest of the agent never checks configuration again.
+package config
+
+import "time"
+
+// Config is the whole configuration of one agent. Two values that are deeply
+// equal ask for the same agent, which is how a reload finds what changed.
+type Config struct {
+	Agent     Agent
+	Consul    Consul
+	Admin     Admin
+	Telemetry Telemetry
+	Upstreams []Upstream // in the order of the files
+}
+
+// Agent is the block about the process itself.
+type Agent struct {
+	Name         string        // the app this agent stands beside; goes into telemetry as outrigger.app.name
+	DataDir      string        // where the last known good of each service is kept; "" keeps none
+	LogLevel     string        // trace, debug, info, warn or error
+	LogFormat    string        // text or json
+	DrainTimeout time.Duration // how long requests in flight may take to finish at the end
+}
+
+// Consul tells how to reach Consul. Empty fields fall back to the CONSUL_*
+// variables and then to Consul's own defaults; that is left to the client, so
+// that one place decides.
+type Consul struct {
+	Address    string // host:port, http://…, https://… or unix://…
+	Token      string
+	TokenFile  string // read again for every query, so a rotated token needs no reload
+	Datacenter string
+	Namespace  string
+	Partition  string
+	Wait       time.Duration // how long one blocking query may wait at the server
+	TLS        TLS
+}
+
+// TLS names the files for TLS to Consul.
+type TLS struct {
+	CAFile             string
+	CertFile           string
+	KeyFile            string
+	ServerName         string
+	InsecureSkipVerify bool
+}
+
+// Admin is the listener of status, explain, metrics and readiness.
+type Admin struct {
+	Listen string // host:port, where port 0 takes a free one; "off" for none
+}
+
+// Telemetry is what leaves the agent about itself.
+type Telemetry struct {
+	Traces          Traces
+	Metrics         Metrics
+	Logs            Logs
+	ShutdownTimeout time.Duration // the bound on the last flush
+}
+
+// Exporter is how one signal leaves the agent. The OTEL_* variables override
+// each field; that is left to package telemetry.
+type Exporter struct {
+	Exporters []string // otlp, stdout, none; metrics also prometheus
+	Protocol  string   // otlp: grpc or http/protobuf
+	Endpoint  string   // otlp: a URL; "" means the protocol's default on localhost
+}
+
+// Traces is the block about spans.
+type Traces struct {
+	Exporter
+	SampleRatio   float64 // share of new traces that are recorded, 0 to 1; a caller's decision is kept
+	TrustIncoming bool    // false starts a new trace for every request and links the caller's
+}
+
+// Metrics is the block about metrics.
+type Metrics struct {
+	Exporter
+	Interval time.Duration // between two pushes; scrapes have none
+}
+
+// Logs is the block about what is logged; the log itself goes to standard error.
+type Logs struct {
+	Exporters []string // none
+}
+
+// Upstream is one service that the app calls on a localhost port.
+type Upstream struct {
+	Name            string
+	Listen          string // host:port or unix:///path; port 0 takes a free one
+	Protocol        string // http or tcp
+	BackendProtocol string // auto, http1 or h2c: how to talk to the backends of an http upstream
+	Strategy        string
+	HashOn          string // client_ip, path, header:NAME or cookie:NAME: the key of consistent_hash; tcp has client_ip only
+	Consul          *Service
+	Servers         []Server
+	Health          Health
+	Retry           Retry
+	Timeouts        Timeouts
+	Limits          Limits
+}
+
+// Service says which of Consul's services an upstream is.
+type Service struct {
+	Name          string
+	Tags          []string // an instance must carry all of them
+	Filter        string   // a Consul filter expression over the health entries
+	Datacenter    string
+	Namespace     string
+	Partition     string
+	Near          string // sort by round trip from this node; _agent means the local one
+	TaggedAddress string // use this tagged address (lan, wan, …) where an instance has it
+}
+
+// Server is a backend written down instead of discovered.
+type Server struct {
+	Name           string // the block's label; unique within the upstream
+	Address        string // host:port or unix:///path
+	Weight         int
+	MaxConnections int // requests (http) or connections (tcp) at once; 0: no limit
+	Zone           string
+}
+
+// Health says how an upstream's backends are judged.
+type Health struct {
+	PanicThreshold int           // percent of backends up below which all are used; 0: never
+	MaxStale       time.Duration // how long an unrefreshed catalog counts before its word expires
+	Check          *Check        // nil: no active checks
+	Ejection       Ejection
+}
+
+// Check is an active check that the agent itself makes.
+type Check struct {
+	Type     string // http, tcp or grpc
+	Path     string // http
+	Status   []StatusRange
+	Host     string // http: the Host header; "" means the backend's address
+	Service  string // grpc: the name asked for; "" means the server as a whole
+	Interval time.Duration
+	Timeout  time.Duration
+	Rise     int // good checks in a row before a down backend is up
+	Fall     int // bad checks in a row before an up backend is down
+}
+
+// StatusRange is an inclusive range of HTTP status codes.
+type StatusRange struct{ From, To int }
+
+// Ejection takes a backend out because of what real requests met there.
+type Ejection struct {
+	ConsecutiveFailures int           // 0: no ejection
+	BaseTime            time.Duration // times the number of ejections so far
+	MaxTime             time.Duration
+	MaxPercent          int // of the backends, though always at least one may be out
+}
+
+// Retry says what happens to a request that a backend failed.
+type Retry struct {
+	Max             int // further attempts after the first; 0: none
+	BudgetPercent   int // retries as a share of requests
+	BudgetPerSecond int // retries always allowed on top
+}
+
+// Timeouts bound the phases of one request; 0 means no bound. A tcp upstream
+// uses Connect and Tunnel only.
+type Timeouts struct {
+	Connect   time.Duration // to a backend
+	FirstByte time.Duration // from the request being sent to the answer's head
+	Idle      time.Duration // between two reads of a body or a stream
+	Request   time.Duration // the whole of it, retries included
+	Tunnel    time.Duration // silence on a TCP connection or an upgraded one
+	Header    time.Duration // for the app to send a request's head
+	KeepAlive time.Duration // between two requests on one connection from the app
+}
+
+// Limits bound what an upstream takes on; 0 means no limit.
+type Limits struct {
+	MaxRequests          int // in flight at once (http)
+	MaxConnections       int // from the app at once
+	MaxRequestsPerServer int // in flight at once at one backend, where it names no limit of its own
+	MaxHeaderBytes       int // of a request's or an answer's head
+}

@@ -1,0 +1,73 @@
+package config
+
+import (
+	"time"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+func (c *Consul) spec() spec {
+	token := text("token", &c.Token, "", oneWord)
+	token.secret = true
+	return spec{
+		fields: []field{
+			text("address", &c.Address, "", orEmpty(consulAddress)),
+			token,
+			text("token_file", &c.TokenFile, "", printable),
+			text("datacenter", &c.Datacenter, "", consulName),
+			text("namespace", &c.Namespace, "", consulName),
+			text("partition", &c.Partition, "", consulName),
+			// Consul cuts longer waits to ten minutes.
+			duration("wait", &c.Wait, time.Minute, atLeast(time.Millisecond), atMost(10*time.Minute)),
+		},
+		blocks: []child{one("tls", c.TLS.spec)},
+		done:   c.finish,
+	}
+}
+
+func (c *Consul) finish(b *block) {
+	if c.Token == "" {
+		return
+	}
+	if c.TokenFile != "" {
+		b.reject("token_file", "consul has both token and token_file", "keep one of them")
+	}
+	if literal, ok := b.given["token"].(*hclsyntax.TemplateExpr); ok && literal.IsStringLiteral() {
+		b.decoder.report(SeverityWarning, literal.Range(), "the token stands in the configuration for all to read",
+			`write token_file = "…" or token = env.NAME`)
+	}
+}
+
+func (t *TLS) spec() spec {
+	return spec{
+		fields: []field{
+			text("ca_file", &t.CAFile, "", printable),
+			text("cert_file", &t.CertFile, "", printable),
+			text("key_file", &t.KeyFile, "", printable),
+			text("server_name", &t.ServerName, "", orEmpty(hostName)),
+			boolean("insecure_skip_verify", &t.InsecureSkipVerify, false),
+		},
+		done: func(b *block) {
+			switch {
+			case !b.sound("cert_file", "key_file"):
+			case t.CertFile != "" && t.KeyFile == "":
+				b.reject("cert_file", "cert_file stands without key_file", "write the file of its key too")
+			case t.KeyFile != "" && t.CertFile == "":
+				b.reject("key_file", "key_file stands without cert_file", "write the file of its certificate too")
+			}
+		},
+	}
+}
+
+func (s *Service) spec() spec {
+	return spec{fields: []field{
+		text("service", &s.Name, "", notEmpty, consulName).required(`write its name in Consul: service = "NAME"`),
+		list("tags", &s.Tags, nil, parseText, notEmpty, printable),
+		text("filter", &s.Filter, "", orEmpty(filterExpression)),
+		text("datacenter", &s.Datacenter, "", consulName),
+		text("namespace", &s.Namespace, "", consulName),
+		text("partition", &s.Partition, "", consulName),
+		text("near", &s.Near, "", consulName),
+		text("tagged_address", &s.TaggedAddress, "", consulName),
+	}}
+}

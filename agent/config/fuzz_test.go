@@ -1,0 +1,104 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/outrigger-sidecar/outrigger/lb"
+)
+
+// FuzzParse holds every Config that comes without errors against what the agent
+// takes for granted. It finds panics and hangs of the parser too.
+func FuzzParse(f *testing.F) {
+	files, err := filepath.Glob("testdata/mistakes/*.hcl")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, name := range append(files, "testdata/full.hcl", "../../agent.hcl") {
+		src, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(src)
+	}
+	f.Add([]byte("agent { name = 1e99999999 }"))
+	f.Add([]byte("agent { name = \"${1e99999999}\" }"))
+	f.Fuzz(func(t *testing.T, src []byte) {
+		c, diags := Parse("agent.hcl", src)
+		_ = diags.Error()
+		for _, d := range diags {
+			if d.Summary == "" || d.File != "agent.hcl" {
+				t.Errorf("diagnostic %+v", d)
+			}
+		}
+		if diags.HasErrors() {
+			if !reflect.DeepEqual(c, Config{}) {
+				t.Error("a Config with errors")
+			}
+			return
+		}
+		for _, broken := range brokenPromises(c) {
+			t.Error(broken)
+		}
+	})
+}
+
+// brokenPromises lists what a valid Config never is.
+func brokenPromises(c Config) (broken []string) {
+	promise := func(holds bool, what string) {
+		if !holds {
+			broken = append(broken, what)
+		}
+	}
+	promise(len(c.Upstreams) > 0, "there is an upstream")
+	promise(c.Telemetry.Metrics.Interval > 0 && c.Telemetry.ShutdownTimeout > 0, "intervals of telemetry are positive")
+	promise(c.Telemetry.Traces.SampleRatio >= 0 && c.Telemetry.Traces.SampleRatio <= 1, "sample_ratio is 0 to 1")
+	promise(c.Consul.Wait > 0 && c.Consul.Wait <= 10*time.Minute, "wait is what Consul allows")
+	promise(c.Consul.Token == "" || c.Consul.TokenFile == "", "there is one token")
+	promise(c.Agent.DrainTimeout >= 0, "drain_timeout is not negative")
+
+	var taken []endpoint
+	names := map[string]bool{}
+	if c.Admin.Listen != "off" {
+		e, p := parseEndpoint(c.Admin.Listen)
+		promise(p == nil && e.path == "", "admin has a TCP address")
+		taken = append(taken, e)
+	}
+	for _, u := range c.Upstreams {
+		e, p := parseEndpoint(u.Listen)
+		promise(p == nil, "an upstream has a listener")
+		promise(!slices.ContainsFunc(taken, e.overlaps), "listeners do not overlap")
+		taken = append(taken, e)
+		promise(labelName(u.Name) == nil && !names[u.Name], "upstreams have names of their own")
+		names[u.Name] = true
+		promise(slices.Contains(lb.Names(), u.Strategy), "the strategy is known")
+		promise(hashKey(u.HashOn) == nil, "hash_on is known")
+		promise(u.Protocol == "http" || u.Protocol == "tcp" && u.HashOn == "client_ip" && u.BackendProtocol == "auto", "the protocol is known")
+		promise((u.Consul != nil) != (len(u.Servers) > 0), "backends come from one place")
+		promise(u.Consul == nil || u.Consul.Name != "", "the service has a name")
+		servers := map[string]bool{}
+		for _, s := range u.Servers {
+			promise(!servers[s.Name] && backendAddress(s.Address) == nil, "servers have names and addresses")
+			promise(s.Weight >= 1 && s.Weight <= 65535 && s.MaxConnections >= 0, "servers have weights and limits")
+			servers[s.Name] = true
+		}
+		if k := u.Health.Check; k != nil {
+			promise(slices.Contains([]string{"http", "tcp", "grpc"}, k.Type), "the check is known")
+			promise(k.Timeout > 0 && k.Timeout <= k.Interval && k.Rise > 0 && k.Fall > 0, "a check ends before the next")
+			promise((k.Type == "http") == (k.Path != "") && (k.Type == "http") == (len(k.Status) > 0), "an http check has a path and codes")
+		}
+		promise(u.Health.MaxStale > 0 && u.Health.PanicThreshold >= 0 && u.Health.PanicThreshold <= 100, "health is in range")
+		j := u.Health.Ejection
+		promise(j.BaseTime > 0 && j.BaseTime <= j.MaxTime && j.MaxPercent >= 0 && j.MaxPercent <= 100 && j.ConsecutiveFailures >= 0, "ejection is in range")
+		promise(u.Retry.Max >= 0 && u.Retry.BudgetPercent >= 0 && u.Retry.BudgetPercent <= 100 && u.Retry.BudgetPerSecond >= 0, "retry is in range")
+		m := u.Timeouts
+		promise(min(m.Connect, m.FirstByte, m.Idle, m.Request, m.Tunnel, m.Header, m.KeepAlive) >= 0, "timeouts are not negative")
+		l := u.Limits
+		promise(min(l.MaxRequests, l.MaxConnections, l.MaxRequestsPerServer, l.MaxHeaderBytes) >= 0, "limits are not negative")
+	}
+	return broken
+}

@@ -1,0 +1,117 @@
+# Every attribute, each with a value of its own that is not its default.
+agent {
+  name          = "shop"
+  data_dir      = "/var/lib/outrigger"
+  log_level     = "debug"
+  log_format    = "json"
+  drain_timeout = "31s"
+}
+consul {
+  address    = "https://consul.internal:8501/prefix"
+  token      = ""
+  token_file = "/run/token"
+  datacenter = "dc2"
+  namespace  = "ns2"
+  partition  = "part2"
+  wait       = "61s"
+  tls {
+    ca_file              = "ca.pem"
+    cert_file            = "cert.pem"
+    key_file             = "key.pem"
+    server_name          = "server.dc2.consul"
+    insecure_skip_verify = true
+  }
+}
+admin { listen = "[::1]:9918" }
+telemetry {
+  shutdown_timeout = "6s"
+  traces {
+    exporters      = ["otlp", "stdout"]
+    protocol       = "http/protobuf"
+    endpoint       = "http://127.0.0.1:4318"
+    sample_ratio   = 0.25
+    trust_incoming = false
+  }
+  metrics {
+    exporters = ["prometheus", "otlp"]
+    protocol  = "http/protobuf"
+    endpoint  = "https://collector.internal/v1"
+    interval  = "62s"
+  }
+  logs {
+    exporters = ["none"]
+  }
+}
+upstream "web" {
+  listen           = "unix:///run/web.sock"
+  protocol         = "http"
+  backend_protocol = "h2c"
+  strategy         = "consistent_hash"
+  hash_on          = "cookie:session"
+  consul {
+    service        = "web-service"
+    tags           = ["v2", "blue"]
+    filter         = "Service.Meta.version == \"2\" and Checks.Status != critical"
+    datacenter     = "dc3"
+    namespace      = "ns3"
+    partition      = "part3"
+    near           = "_agent"
+    tagged_address = "lan"
+  }
+  health {
+    panic_threshold = 51
+    max_stale       = "25h"
+    check "http" {
+      path     = "/ready?deep=1"
+      status   = ["200-299", 404, "500"]
+      host     = "web.internal:80"
+      interval = "7s"
+      timeout  = "7s"
+      rise     = 4
+      fall     = 5
+    }
+    ejection {
+      consecutive_failures = 6
+      base_time            = "32s"
+      max_time             = "6m"
+      max_percent          = 11
+    }
+  }
+  retry {
+    max               = 3
+    budget_percent    = 21
+    budget_per_second = 12
+  }
+  timeouts {
+    connect    = "2s"
+    first_byte = "63s"
+    idle       = "8m"
+    request    = "9s"
+    tunnel     = "2h"
+    header     = "11s"
+    keep_alive = "16m"
+  }
+  limits {
+    max_requests            = 101
+    max_connections         = 102
+    max_requests_per_server = 103
+    max_header_bytes        = "1MiB"
+  }
+}
+upstream "db" {
+  listen   = "localhost:9005"
+  protocol = "tcp"
+  server "a" {
+    address         = "db.internal:5432"
+    weight          = 7
+    max_connections = 104
+    zone            = "eu-1"
+  }
+  server "b" { address = "unix:///run/db.sock" }
+  health {
+    check "grpc" {
+      service  = "db.Health"
+      interval = "1s"
+    }
+  }
+}

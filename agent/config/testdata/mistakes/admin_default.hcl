@@ -1,0 +1,4 @@
+upstream "a" {
+  listen = "localhost:9917"
+  consul { service = "a" }
+}

@@ -1,0 +1,5 @@
+admin { listen = "unix:///run/admin.sock" }
+upstream "a" {
+  listen = "unix:///run/admin.sock"
+  consul { service = "a" }
+}

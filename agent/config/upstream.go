@@ -1,0 +1,93 @@
+package config
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/outrigger-sidecar/outrigger/lb"
+)
+
+func (u *Upstream) spec() spec {
+	return spec{
+		fields: []field{
+			text("listen", &u.Listen, "", listenAddress).required(`write where the app connects: listen = "127.0.0.1:9001"`),
+			text("protocol", &u.Protocol, "http", oneOf("http", "tcp")),
+			text("backend_protocol", &u.BackendProtocol, "auto", oneOf("auto", "http1", "h2c")).except(&u.Protocol, "tcp"),
+			text("strategy", &u.Strategy, "round_robin", oneOf(lb.Names()...)),
+			text("hash_on", &u.HashOn, "client_ip", hashKey),
+		},
+		blocks: []child{
+			{name: "consul", spec: func(string) spec {
+				var service Service
+				s := service.spec()
+				s.done = func(*block) { u.Consul = &service }
+				return s
+			}},
+			{name: "server", example: "NAME", label: labelName, many: true, spec: func(name string) spec {
+				server := Server{Name: name}
+				s := server.spec()
+				s.done = func(*block) { u.Servers = append(u.Servers, server) }
+				return s
+			}},
+			one("health", u.Health.spec),
+			one("retry", u.Retry.spec),
+			one("timeouts", func() spec { return u.Timeouts.spec(&u.Protocol) }),
+			one("limits", func() spec { return u.Limits.spec(&u.Protocol) }),
+		},
+	}
+}
+
+func (u *Upstream) finish(b *block) {
+	servers, consul := b.blocks["server"], b.blocks["consul"]
+	switch {
+	case len(servers) > 0 && len(consul) > 0:
+		b.decoder.report(SeverityError, servers[0].header, b.title+" has both a consul block and server blocks", "keep the one or the other")
+	case len(servers) == 0 && len(consul) == 0:
+		b.decoder.reportAbsence(b.header, b.title+" has no backends", `write consul { service = "NAME" } or server "NAME" { address = "127.0.0.1:8081" }`)
+	}
+	switch {
+	case u.HashOn == "client_ip" || !b.sound("hash_on", "strategy", "protocol"):
+	case u.Protocol == "tcp":
+		b.reject("hash_on", fmt.Sprintf("hash_on %q does nothing with tcp", u.HashOn), `write "client_ip", all that is known of a connection`)
+	case u.Strategy != "consistent_hash":
+		b.reject("hash_on", fmt.Sprintf("hash_on %q does nothing with strategy %q", u.HashOn, u.Strategy), `write strategy = "consistent_hash" or remove it`)
+	}
+}
+
+func (s *Server) spec() spec {
+	return spec{fields: []field{
+		text("address", &s.Address, "", backendAddress).required(`write where it listens: address = "127.0.0.1:8081"`),
+		whole("weight", &s.Weight, 1, 1, 65535),
+		count("max_connections", &s.MaxConnections, 0),
+		text("zone", &s.Zone, "", printable),
+	}}
+}
+
+func (r *Retry) spec() spec {
+	return spec{fields: []field{
+		count("max", &r.Max, 2),
+		whole("budget_percent", &r.BudgetPercent, 20, 0, 100),
+		count("budget_per_second", &r.BudgetPerSecond, 10),
+	}}
+}
+
+func (t *Timeouts) spec(protocol *string) spec {
+	return spec{fields: []field{
+		duration("connect", &t.Connect, time.Second),
+		duration("first_byte", &t.FirstByte, time.Minute).except(protocol, "tcp"),
+		duration("idle", &t.Idle, 5*time.Minute).except(protocol, "tcp"),
+		duration("request", &t.Request, 0).except(protocol, "tcp"),
+		duration("tunnel", &t.Tunnel, time.Hour),
+		duration("header", &t.Header, 10*time.Second).except(protocol, "tcp"),
+		duration("keep_alive", &t.KeepAlive, 15*time.Minute).except(protocol, "tcp"),
+	}}
+}
+
+func (l *Limits) spec(protocol *string) spec {
+	return spec{fields: []field{
+		count("max_requests", &l.MaxRequests, 0).except(protocol, "tcp"),
+		count("max_connections", &l.MaxConnections, 0),
+		count("max_requests_per_server", &l.MaxRequestsPerServer, 0),
+		bind("max_header_bytes", &l.MaxHeaderBytes, 64<<10, parseSize).except(protocol, "tcp"),
+	}}
+}
