@@ -20,15 +20,23 @@ var (
 	ErrAllTried   = errors.New("lb: every healthy server was tried")
 )
 
+// ErrUnreachable marks a failure that Lease.Fail is told of as one to connect:
+// errors.Is(cause, ErrUnreachable) holds for it.
+var ErrUnreachable = errors.New("lb: the server cannot be reached")
+
 // ErrUnknownServer is returned for an ID that the balancer does not have.
 var ErrUnknownServer = errors.New("lb: unknown server")
 
 // Health is how a balancer finds out which servers can be used. The zero
 // value takes every server that no registry speaks against.
 type Health struct {
-	Check          *health.Check   // periodic probes, made while Run runs; nil: none
-	Ejection       health.Ejection // on failed requests
-	PanicThreshold float64         // see health.Policy
+	Check    *health.Check   // periodic probes, made while Run runs; nil: none
+	Ejection health.Ejection // on failed requests
+	// Reach is a check that Run makes only of servers ejected because they
+	// could not be reached, see ErrUnreachable; the first good one ends the
+	// ejection. nil: none, so that such an ejection lasts its time too.
+	Reach          *health.Check
+	PanicThreshold float64 // see health.Policy
 }
 
 // Hooks let the owner of a balancer follow what happens in it. They are called
@@ -237,6 +245,10 @@ func (b *Balancer) SetHealth(h Health) {
 }
 
 func (b *Balancer) setHealth(h Health) {
+	if h.Reach != nil {
+		reach := h.Reach.WithDefaults()
+		h.Reach = &reach
+	}
 	if h.Check != nil {
 		check := h.Check.WithDefaults()
 		h.Check = &check
@@ -250,10 +262,18 @@ func (b *Balancer) setHealth(h Health) {
 }
 
 // SetFreshness says how far the registry behind Server.Declared can be
-// trusted at present.
-func (b *Balancer) SetFreshness(f health.Freshness) {
-	_ = b.change(func() error { b.freshness = f; return nil })
+// trusted at present. It returns whether that is something new.
+func (b *Balancer) SetFreshness(f health.Freshness) bool {
+	return b.change(func() error {
+		if b.freshness == f {
+			return errUnchanged
+		}
+		b.freshness = f
+		return nil
+	}) == nil
 }
+
+var errUnchanged = errors.New("lb: nothing to change")
 
 // SetHealthy marks a server by hand, as a probe would; while Run probes, the
 // probes go on from there. It returns ErrUnknownServer for an unknown ID.

@@ -3,9 +3,11 @@ package lb
 import (
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -212,13 +214,16 @@ func ejecting(n int, base, longest time.Duration, share float64) Health {
 // fail lets n requests in a row fail at one server.
 func fail(b *Balancer, id string, n int) {
 	for range n {
-		for _, m := range b.members {
-			if m.spec.ID == id {
-				lease := Lease{balancer: b, candidate: &Candidate{server: m.spec, member: m}}
-				lease.Fail(errors.New("connection refused"))
-			}
-		}
+		failWith(b, id, errors.New("connection refused"))
 	}
+}
+
+func failWith(b *Balancer, id string, cause error) {
+	b.mu.Lock()
+	m := b.members[id]
+	b.mu.Unlock()
+	lease := Lease{balancer: b, candidate: &Candidate{server: m.spec, member: m}}
+	lease.Fail(cause)
 }
 
 func TestEjection(t *testing.T) {
@@ -404,5 +409,49 @@ func TestANewCheckGoesOnFromWhatIsKnown(t *testing.T) {
 		if !slices.Equal(told, []health.State{health.Up, health.Down}) {
 			t.Errorf("states went %v", told)
 		}
+	})
+}
+
+// A server that could not be reached is back as soon as it can be, long before
+// its ejection is over; one that was ejected for another cause is not.
+func TestUnreachableServersAreTriedWhileEjected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var up atomic.Bool
+		b := New(RoundRobin(), WithHealth(Health{
+			Ejection: health.Ejection{Failures: 2, Base: time.Hour, Max: time.Hour, MaxShare: 1},
+			Reach: &health.Check{Interval: time.Second, Prober: proberFunc(func(string) error {
+				if !up.Load() {
+					return errors.New("connection refused")
+				}
+				return nil
+			})},
+		}))
+		if err := b.Replace(servers(3)); err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		go func() { _ = b.Run(ctx) }()
+		for id, cause := range map[string]error{"s0000": fmt.Errorf("dial: %w", ErrUnreachable), "s0001": errors.New("it answered 503")} {
+			for range 2 {
+				failWith(b, id, cause)
+			}
+			if got := stateOf(t, b, id); got != health.Ejected {
+				t.Fatalf("%s is %v", id, got)
+			}
+		}
+		time.Sleep(10 * time.Second)
+		if got := stateOf(t, b, "s0000"); got != health.Ejected {
+			t.Errorf("while it cannot be reached it is %v", got)
+		}
+		up.Store(true)
+		time.Sleep(1200 * time.Millisecond)
+		if got := stateOf(t, b, "s0000"); got != health.Up {
+			t.Errorf("it can be reached again, but is %v", got)
+		}
+		if got := stateOf(t, b, "s0001"); got != health.Ejected {
+			t.Errorf("a server that can be reached but answered 503 is %v", got)
+		}
+		stop()
+		synctest.Wait()
 	})
 }

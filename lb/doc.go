@@ -33,7 +33,9 @@
 //
 // Which servers may be picked is decided in package lb/health, from what a
 // registry declares (Server.Declared), from periodic probes (Health.Check,
-// made while Run runs) and from failed requests (Health.Ejection).
+// made while Run runs, with a prober of package lb/probe or your own) and from
+// failed requests (Health.Ejection).
 //
-// The package imports only the standard library.
+// The package imports only the standard library, and of that nothing that
+// needs a network.
 package lb

@@ -1,6 +1,7 @@
 package lb
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -19,12 +20,19 @@ func (b *Balancer) eject(m *member, cause error) {
 		o.total++
 		o.until = now.Add(b.health.Ejection.Length(o.row))
 		o.ended = o.until
+		o.unreachable = errors.Is(cause, ErrUnreachable)
 		o.cause = fmt.Sprintf("%d failures in a row, the last: %v", m.streak.Load(), cause)
 		m.regain = 0
 		b.rebuild()
 	}
 	b.mu.Unlock()
 	b.tell()
+}
+
+// readmit ends an ejection before its time; the caller holds mu and rebuilds.
+func (m *member) readmit() {
+	m.outlier.until, m.outlier.ended = time.Time{}, time.Now()
+	m.streak.Store(0)
 }
 
 // mayEject looks again, under the lock: many callers may fail at one moment.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/outrigger-sidecar/outrigger/lb"
 	"github.com/outrigger-sidecar/outrigger/lb/health"
+	"github.com/outrigger-sidecar/outrigger/lb/probe"
 )
 
 func Example() {
@@ -64,7 +65,7 @@ func ExampleServer_maxConnections() {
 
 func ExampleWithHealth() {
 	b := lb.New(lb.Random(), lb.WithHealth(lb.Health{
-		Check:          &health.Check{Prober: health.HTTP{Path: "/health"}, Interval: 2 * time.Second},
+		Check:          &health.Check{Prober: probe.HTTP{Path: "/health"}, Interval: 2 * time.Second},
 		Ejection:       health.Ejection{Failures: 5, Base: 30 * time.Second, Max: 5 * time.Minute, MaxShare: 0.1},
 		PanicThreshold: 0.5,
 	}))

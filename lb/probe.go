@@ -12,37 +12,42 @@ import (
 // does it. It returns when ctx ends, after all its probes have. Only one Run
 // may be under way for a Balancer.
 func (b *Balancer) Run(ctx context.Context) error {
-	type prober struct {
-		check  *health.Check
-		target health.Target
-		stop   context.CancelFunc
+	type running struct {
+		probing
+		stop context.CancelFunc
 	}
-	running := make(map[*member]prober)
+	all := make(map[probingKey]running)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer func() {
-		for _, p := range running {
-			p.stop()
+		for _, r := range all {
+			r.stop()
 		}
 	}()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		check, wanted := b.wanted()
-		for m, p := range running {
-			if w, ok := wanted[m]; !ok || p.check != check || p.target != w.target {
-				p.stop()
-				delete(running, m)
+		wanted := b.wanted()
+		for key, r := range all {
+			if w, ok := wanted[key]; !ok || r.check != w.check || r.target != w.target {
+				r.stop()
+				delete(all, key)
 			}
 		}
-		for m, w := range wanted {
-			if _, ok := running[m]; ok {
+		for key, w := range wanted {
+			if _, ok := all[key]; ok {
 				continue
 			}
 			probing, stop := context.WithCancel(ctx)
-			running[m] = prober{check, w.target, stop}
+			all[key] = running{w, stop}
 			wg.Go(func() {
-				check.Run(probing, w.target, w.status, func(r health.Result) { b.probed(probing, m, r) })
+				w.check.Run(probing, w.target, w.status, func(r health.Result) {
+					if key.reach {
+						b.reached(probing, key.member, r)
+					} else {
+						b.probed(probing, key.member, r)
+					}
+				})
 			})
 		}
 		if at := b.pool.Load().revisit; at != 0 {
@@ -58,33 +63,45 @@ func (b *Balancer) Run(ctx context.Context) error {
 	}
 }
 
-// wanted is whom to probe, and how; nobody when there is no check.
-func (b *Balancer) wanted() (*health.Check, map[*member]start) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	wanted := make(map[*member]start)
-	if b.health.Check == nil {
-		return nil, wanted
-	}
-	for _, m := range b.members {
-		wanted[m] = start{health.Target{Address: m.spec.Address, Path: m.spec.HealthPath}, m.probe.Status}
-	}
-	return b.health.Check, wanted
-}
-
-// start is where the probing of a member starts from.
-type start struct {
+// probing is one server's series of probes: what to probe, how, and what is
+// known at the start.
+type probing struct {
+	check  *health.Check
 	target health.Target
 	status health.ProbeStatus
+}
+
+type probingKey struct {
+	member *member
+	reach  bool // it is Health.Reach, not Health.Check
+}
+
+// wanted is all the probing there should be.
+func (b *Balancer) wanted() map[probingKey]probing {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	wanted := make(map[probingKey]probing)
+	for _, m := range b.members {
+		target := health.Target{Address: m.spec.Address, Path: m.spec.HealthPath}
+		if b.health.Check != nil {
+			wanted[probingKey{m, false}] = probing{b.health.Check, target, m.probe.Status}
+		}
+		if b.health.Reach != nil && m.verdict.State == health.Ejected && m.outlier.unreachable {
+			wanted[probingKey{m, true}] = probing{b.health.Reach, target, health.Unproven}
+		}
+	}
+	return wanted
 }
 
 // probed takes in the result of one probe. Only a result that changes
 // something rebuilds the pool.
 func (b *Balancer) probed(ctx context.Context, m *member, r health.Result) {
-	b.mu.Lock()
-	check := b.health.Check
-	if ctx.Err() == nil && check != nil { // else the probe was stopped while it waited for the lock
-		changed := m.probe.Status != r.Status
+	b.observe(ctx, func() (changed bool) {
+		check := b.health.Check
+		if check == nil {
+			return false
+		}
+		changed = m.probe.Status != r.Status
 		m.probe, m.probed = r, time.Now()
 		if m.verdict.State == health.Ejected {
 			m.regain++
@@ -92,8 +109,7 @@ func (b *Balancer) probed(ctx context.Context, m *member, r health.Result) {
 				m.regain = 0
 			}
 			if m.regain >= check.Rise {
-				m.outlier.until, m.outlier.ended = time.Time{}, time.Now()
-				m.streak.Store(0)
+				m.readmit()
 				changed = true
 			}
 		}
@@ -101,9 +117,27 @@ func (b *Balancer) probed(ctx context.Context, m *member, r health.Result) {
 			server := m.spec
 			b.events = append(b.events, func() { b.hooks.Probe(server, r) })
 		}
-		if changed {
-			b.rebuild()
+		return changed
+	})
+}
+
+// reached takes in whether an ejected server can be reached again.
+func (b *Balancer) reached(ctx context.Context, m *member, r health.Result) {
+	b.observe(ctx, func() (changed bool) {
+		if !r.Good || m.verdict.State != health.Ejected {
+			return false
 		}
+		m.readmit()
+		return true
+	})
+}
+
+// observe runs f under the lock, unless the probing was stopped while it
+// waited for that, and rebuilds the pool if f changed something.
+func (b *Balancer) observe(ctx context.Context, f func() (changed bool)) {
+	b.mu.Lock()
+	if ctx.Err() == nil && f() {
+		b.rebuild()
 	}
 	b.mu.Unlock()
 	b.tell()

@@ -71,6 +71,8 @@ type outlier struct {
 	row   int       // ejections in a row, for the length of the next one
 	total int64
 	cause string
+	// unreachable says that the last failure was one to connect.
+	unreachable bool
 }
 
 func (m *member) evidence(f health.Freshness) health.Evidence {

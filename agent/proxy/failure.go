@@ -83,6 +83,9 @@ func (f *failure) Error() string {
 
 func (f *failure) Unwrap() error { return f.err }
 
+// Is tells the balancer whether the backend could not be reached at all.
+func (f *failure) Is(target error) bool { return target == lb.ErrUnreachable && f.connecting() }
+
 // connecting tells that no byte of the request can have reached the backend.
 func (f *failure) connecting() bool {
 	switch f.kind {

@@ -3,6 +3,7 @@ package health
 import (
 	"context"
 	"math/rand/v2"
+	"strings"
 	"time"
 )
 
@@ -10,6 +11,15 @@ import (
 type Target struct {
 	Address string // host:port or unix:///path
 	Path    string // for probes that ask for one; "" means the prober's own
+}
+
+// SplitAddress turns a server's address into what net.Dial takes: host:port
+// is TCP, unix:///path a unix socket.
+func SplitAddress(address string) (network, addr string) {
+	if path, ok := strings.CutPrefix(address, "unix://"); ok {
+		return "unix", path
+	}
+	return "tcp", address
 }
 
 // Prober asks a server once whether it is well. The output is shown to people

@@ -9,7 +9,7 @@ type Evidence struct {
 	Probe     ProbeStatus
 	Ejected   bool
 	Weight    int     // the full weight; below 1 counts as 1
-	Before    Verdict // the verdict in force, which rule 3 keeps
+	Before    Verdict // the verdict in force, which rule 3 keeps, and without which a server is new to rule 11
 }
 
 // Verdict is the merged word on one server.
@@ -73,7 +73,9 @@ func (v Verdict) Reason(e Evidence) string {
 
 // Merge makes one server's verdict: the first rule that matches wins. peerUp
 // tells whether another server of the pool is up by more than the benefit of
-// the doubt; it only matters to rule 11.
+// the doubt; it only matters to rule 11, by which a new server waits for its
+// first probe. One that serves already goes on: else the first good probe
+// after a start would leave all the traffic to one server.
 //
 // The order says who is believed. The operator first (1), then the registry
 // about who exists at all (2, 3). Next what this process sees itself, since a
@@ -110,7 +112,7 @@ func Merge(e Evidence, peerUp bool) Verdict {
 		return Verdict{State: Down, Rule: 9}
 	case e.Freshness == Expired && e.Probe != ProbeUp:
 		return Verdict{State: Up, Rule: 10, Weight: reduced, Stale: true}
-	case e.Probe == Unproven && peerUp:
+	case e.Probe == Unproven && peerUp && e.Before.State != Up:
 		return Verdict{State: Pending, Rule: 11}
 	case declared == Warning && e.Declared.WarningWeight <= 0:
 		return Verdict{State: Down, Rule: 12}

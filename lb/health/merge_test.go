@@ -28,7 +28,7 @@ var table = []struct {
 	{10, func(e Evidence, _ bool) bool {
 		return e.Freshness == Expired && (e.Probe == Unprobed || e.Probe == Unproven)
 	}, Up, "reduced", true},
-	{11, func(e Evidence, peerUp bool) bool { return e.Probe == Unproven && peerUp }, Pending, "none", false},
+	{11, func(e Evidence, peerUp bool) bool { return e.Probe == Unproven && peerUp && e.Before.State != Up }, Pending, "none", false},
 	{12, func(e Evidence, _ bool) bool { return e.Declared.Status == Warning && e.Declared.WarningWeight == 0 }, Down, "none", false},
 	{12, func(e Evidence, _ bool) bool { return e.Declared.Status == Warning }, Up, "warning", false},
 	{13, func(Evidence, bool) bool { return true }, Up, "full", false},
@@ -39,13 +39,16 @@ func combinations(yield func(e Evidence, peerUp bool)) {
 	for status := Undeclared; status <= Absent; status++ {
 		for freshness := Fresh; freshness <= Expired; freshness++ {
 			for probe := Unprobed; probe <= ProbeDown; probe++ {
-				for bits := range 16 {
+				for bits := range 32 {
 					e := Evidence{
 						Declared:  Declaration{Status: status, WarningWeight: 3 * (bits & 1)},
 						Freshness: freshness,
 						Probe:     probe,
 						Ejected:   bits&2 != 0,
 						Weight:    10 * (bits >> 2 & 1),
+					}
+					if bits&16 != 0 && status != Missing {
+						e.Before = Verdict{State: Up, Rule: 13, Weight: 1}
 					}
 					yield(e, bits&8 != 0)
 				}
@@ -126,6 +129,7 @@ func TestDecide(t *testing.T) {
 		{"no threshold, no panic", 0, []Evidence{critical, dead}, []int{}, false},
 		{"no panic when it would add nobody", 0.9, []Evidence{good, critical, critical}, []int{0}, false},
 		{"the unproven wait where one is proven", 0, []Evidence{proven, unproven}, []int{0}, false},
+		{"who serves already goes on", 0, []Evidence{proven, {Probe: Unproven, Before: Verdict{State: Up}}}, []int{0, 1}, false},
 		{"nobody is proven: all serve", 0, []Evidence{unproven, unproven}, []int{0, 1}, false},
 		{"a dead peer proves nothing", 0, []Evidence{dead, unproven}, []int{1}, false},
 		{"the ejected beat none", 0, []Evidence{out, critical}, []int{0}, true},

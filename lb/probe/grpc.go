@@ -1,4 +1,4 @@
-package health
+package probe
 
 import (
 	"bytes"
@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+
+	"github.com/outrigger-sidecar/outrigger/lb/health"
 )
 
 // GRPC probes with grpc.health.v1.Health/Check over HTTP/2 in the clear. The
@@ -23,7 +25,7 @@ type GRPC struct {
 }
 
 // Probe makes one Check call over a connection of its own.
-func (p GRPC) Probe(ctx context.Context, target Target) (string, error) {
+func (p GRPC) Probe(ctx context.Context, target health.Target) (string, error) {
 	transport := &http.Transport{
 		Protocols: new(http.Protocols),
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

@@ -1,4 +1,4 @@
-package health
+package probe
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"strings"
+
+	"github.com/outrigger-sidecar/outrigger/lb/health"
 )
 
 // outputLimit bounds what of an answer's body is kept for people to read.
@@ -23,7 +25,7 @@ type HTTP struct {
 // Probe sends the request over a connection of its own, since what it has to
 // find out includes whether the server still accepts any. Redirects are not
 // followed: they would probe something else.
-func (p HTTP) Probe(ctx context.Context, target Target) (string, error) {
+func (p HTTP) Probe(ctx context.Context, target health.Target) (string, error) {
 	path := target.Path
 	if path == "" {
 		path = p.Path
@@ -65,7 +67,7 @@ func (p HTTP) Probe(ctx context.Context, target Target) (string, error) {
 // authority is what the URL of a probe says in place of an address that no
 // URL can hold.
 func authority(address string) string {
-	if network, addr := SplitAddress(address); network == "tcp" {
+	if network, addr := health.SplitAddress(address); network == "tcp" {
 		return addr
 	}
 	return "localhost"

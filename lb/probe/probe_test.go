@@ -1,4 +1,4 @@
-package health
+package probe
 
 import (
 	"context"
@@ -14,9 +14,11 @@ import (
 	"google.golang.org/grpc"
 	grpchealth "google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/outrigger-sidecar/outrigger/lb/health"
 )
 
-func probe(t *testing.T, p Prober, target Target) (string, error) {
+func probe(t *testing.T, p health.Prober, target health.Target) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -63,19 +65,19 @@ func TestHTTPProbe(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		probe  HTTP
-		target Target
+		target health.Target
 		good   bool
 		says   string
 	}{
-		{"default path", HTTP{}, Target{Address: address}, true, "200 OK fine"},
-		{"unix socket", HTTP{}, Target{Address: "unix://" + socket}, true, "200 OK"},
-		{"own path", HTTP{Path: "/broken"}, Target{Address: address}, false, "500 Internal Server Error broken"},
-		{"the target's path wins", HTTP{Path: "/broken"}, Target{Address: address, Path: "/health"}, true, "200"},
-		{"a redirect is an answer", HTTP{Path: "/moved"}, Target{Address: address}, true, "302"},
-		{"host header", HTTP{Path: "/host", Host: "app.internal"}, Target{Address: address}, true, "200"},
-		{"no host header", HTTP{Path: "/host"}, Target{Address: address}, false, "500"},
-		{"other status wanted", HTTP{Expect: only204}, Target{Address: address}, false, "200"},
-		{"refused", HTTP{}, Target{Address: refused(t)}, false, ""},
+		{"default path", HTTP{}, health.Target{Address: address}, true, "200 OK fine"},
+		{"unix socket", HTTP{}, health.Target{Address: "unix://" + socket}, true, "200 OK"},
+		{"own path", HTTP{Path: "/broken"}, health.Target{Address: address}, false, "500 Internal Server Error broken"},
+		{"the target's path wins", HTTP{Path: "/broken"}, health.Target{Address: address, Path: "/health"}, true, "200"},
+		{"a redirect is an answer", HTTP{Path: "/moved"}, health.Target{Address: address}, true, "302"},
+		{"host header", HTTP{Path: "/host", Host: "app.internal"}, health.Target{Address: address}, true, "200"},
+		{"no host header", HTTP{Path: "/host"}, health.Target{Address: address}, false, "500"},
+		{"other status wanted", HTTP{Expect: only204}, health.Target{Address: address}, false, "200"},
+		{"refused", HTTP{}, health.Target{Address: refused(t)}, false, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			output, err := probe(t, tt.probe, tt.target)
@@ -95,10 +97,10 @@ func TestTCPProbe(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if _, err := probe(t, TCP{}, Target{Address: l.Addr().String()}); err != nil {
+	if _, err := probe(t, TCP{}, health.Target{Address: l.Addr().String()}); err != nil {
 		t.Error(err)
 	}
-	if _, err := probe(t, TCP{}, Target{Address: refused(t)}); err == nil {
+	if _, err := probe(t, TCP{}, health.Target{Address: refused(t)}); err == nil {
 		t.Error("nothing listens, but the probe passes")
 	}
 }
@@ -130,7 +132,7 @@ func TestGRPCProbe(t *testing.T) {
 		{"not gRPC", "", plain.Listener.Addr().String(), false, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			output, err := probe(t, GRPC{Service: tt.service}, Target{Address: tt.address})
+			output, err := probe(t, GRPC{Service: tt.service}, health.Target{Address: tt.address})
 			if err != nil {
 				output += " " + err.Error()
 			}

@@ -1,0 +1,328 @@
+// Package agent is Outrigger itself: it puts an upstream's parts together,
+// starts and ends them, and tells what they do.
+package agent
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/outrigger-sidecar/outrigger/agent/config"
+	"github.com/outrigger-sidecar/outrigger/discovery"
+	"github.com/outrigger-sidecar/outrigger/discovery/consul"
+	"github.com/outrigger-sidecar/outrigger/telemetry"
+)
+
+// Build says which program this is.
+type Build struct {
+	Version  string
+	Revision string
+}
+
+// Agent runs upstreams. Create it with New, run it once with Run.
+type Agent struct {
+	log       hclog.Logger
+	errorLog  *log.Logger // for what net/http has to say
+	build     Build
+	telemetry *telemetry.Telemetry
+	started   time.Time
+	admin     *adminServer // nil when it is off
+	failed    chan error   // what ends Run
+
+	// Workers follow catalogs, probe and sample; they end when Run is told to.
+	workers  sync.WaitGroup
+	working  context.Context
+	stopWork context.CancelFunc
+	// Servers serve until their listeners are closed, and drain until no request
+	// is left or drained ends.
+	servers   sync.WaitGroup
+	retired   sync.WaitGroup
+	drained   context.Context
+	endDrains context.CancelFunc
+
+	reloading sync.Mutex // held by Reload, and by Run while it ends
+	mu        sync.RWMutex
+	config    config.Config
+	upstreams []*upstream // in the order of the configuration
+	consul    *consul.Client
+	hub       *discovery.Hub[consul.Query]
+	draining  bool
+	reload    *ReloadStatus
+	reloads   struct{ good, bad int64 }
+}
+
+// New makes an agent and binds all its listeners, so that a port that is taken
+// is known at once. It starts nothing.
+func New(c config.Config, logger hclog.Logger, build Build) (_ *Agent, err error) {
+	a := &Agent{
+		log:      logger,
+		errorLog: logger.Named("http").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+		build:    build,
+		started:  time.Now(),
+		failed:   make(chan error, 1),
+		config:   c,
+	}
+	a.working, a.stopWork = context.WithCancel(context.Background())
+	a.drained, a.endDrains = context.WithCancel(context.Background())
+	settings := telemetryConfig(c, build)
+	settings.OnError = func(err error) { logger.Named("telemetry").Warn("telemetry", "error", err) }
+	if a.telemetry, err = telemetry.Setup(context.Background(), settings, a); err != nil {
+		return nil, fmt.Errorf("telemetry: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			a.unwind()
+		}
+	}()
+	if c.Admin.Listen != "off" {
+		if a.admin, err = newAdminServer(a, c.Admin.Listen); err != nil {
+			return nil, fmt.Errorf("admin: %w", err)
+		}
+	}
+	for _, uc := range c.Upstreams {
+		u, err := a.newUpstream(uc)
+		if err != nil {
+			return nil, err
+		}
+		if u.listener, err = listen(uc.Listen); err != nil {
+			return nil, fmt.Errorf("upstream %q: %w", uc.Name, err)
+		}
+		a.upstreams = append(a.upstreams, u)
+	}
+	if a.consul, a.hub, err = a.connect(c); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// unwind gives back what a New that failed had taken.
+func (a *Agent) unwind() {
+	if a.admin != nil {
+		a.admin.listener.Close()
+	}
+	for _, u := range a.upstreams {
+		u.listener.Close()
+	}
+	a.stopWork()
+	a.endDrains()
+	_ = a.telemetry.Shutdown(context.Background())
+}
+
+// connect makes what watches Consul, if any upstream wants that.
+func (a *Agent) connect(c config.Config) (*consul.Client, *discovery.Hub[consul.Query], error) {
+	if !slices.ContainsFunc(c.Upstreams, func(u config.Upstream) bool { return u.Consul != nil }) {
+		return nil, nil, nil
+	}
+	client, err := consul.New(consulConfig(c.Consul))
+	if err != nil {
+		return nil, nil, err
+	}
+	hub := discovery.NewHub(func(q consul.Query) *discovery.Watcher {
+		return &discovery.Watcher{
+			Source: client.Source(q), Wait: client.Wait(),
+			Turned: func(s discovery.Status) { a.turned(q, s) },
+		}
+	})
+	return client, hub, nil
+}
+
+// turned logs how a watch is doing when that changes.
+func (a *Agent) turned(q consul.Query, s discovery.Status) {
+	logger := a.log.With("service", q.Service)
+	if s.Err == nil {
+		logger.Info("Consul answers again", "index", s.Index)
+		return
+	}
+	logger.Warn("no answer from Consul; what it said last stays in force",
+		"kind", s.Class, "error", s.Err, "next_try_in", s.Pause.Round(time.Millisecond))
+}
+
+// Run serves until ctx ends, then drains and returns nil; or it returns why it
+// could not go on. Every goroutine it started has ended by then.
+func (a *Agent) Run(ctx context.Context) error {
+	a.mu.Lock()
+	for _, u := range a.upstreams {
+		a.start(u)
+	}
+	a.mu.Unlock()
+	if a.admin != nil {
+		a.servers.Go(func() {
+			if err := a.admin.serve(); err != nil {
+				a.fail(fmt.Errorf("admin: %w", err))
+			}
+		})
+	}
+	a.workers.Go(a.sample)
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-a.failed:
+		a.log.Error("cannot go on", "error", err)
+	}
+	a.drain()
+	return err
+}
+
+// fail ends Run.
+func (a *Agent) fail(err error) {
+	select {
+	case a.failed <- err:
+	default: // it is ending already
+	}
+}
+
+// start sets an upstream to work. The caller holds a.mu.
+func (a *Agent) start(u *upstream) {
+	ctx, end := context.WithCancel(a.working)
+	u.end = end
+	a.workers.Go(func() {
+		defer close(u.ended)
+		u.run(ctx)
+	})
+	a.subscribe(u)
+	a.serve(u)
+	u.log.Info("serving", "listen", u.listener.at(), "protocol", u.config.Protocol, "strategy", u.config.Strategy)
+}
+
+// subscribe has an upstream follow what its configuration says. The caller
+// holds a.mu.
+func (a *Agent) subscribe(u *upstream) {
+	var watch *discovery.Subscription
+	if u.config.Consul != nil {
+		watch = a.hub.Subscribe(queryOf(u.config.Consul))
+	}
+	u.mu.Lock()
+	u.watch = watch
+	u.mu.Unlock()
+	u.tellRun(watch)
+}
+
+// sample keeps the readings that rates are made of.
+func (a *Agent) sample() {
+	ticker := time.NewTicker(windowStep)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-a.working.Done():
+			return
+		case <-ticker.C:
+			for _, u := range a.list() {
+				u.window.push(u.reading())
+			}
+		}
+	}
+}
+
+func (a *Agent) list() []*upstream {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return slices.Clone(a.upstreams)
+}
+
+// drain ends everything in the order in which nothing is lost: nobody new is
+// let in, what is under way ends, and only then what that needs.
+func (a *Agent) drain() {
+	a.reloading.Lock() // no reload begins any more
+	defer a.reloading.Unlock()
+	a.mu.Lock()
+	a.draining = true
+	limit := a.config.Agent.DrainTimeout
+	upstreams := slices.Clone(a.upstreams)
+	a.mu.Unlock()
+	a.log.Info("draining", "timeout", limit)
+
+	deadline := time.AfterFunc(limit, a.endDrains)
+	defer deadline.Stop()
+	for _, u := range upstreams {
+		u.listener.Close()
+		a.retire(u)
+	}
+	a.retired.Wait()
+	if a.drained.Err() != nil && limit > 0 {
+		a.log.Warn("the time to drain is up; what was still under way was cut")
+	}
+	a.endDrains()
+
+	a.stopWork()
+	a.workers.Wait()
+	if a.hub != nil {
+		a.hub.Close()
+		a.consul.Close()
+	}
+	if err := a.telemetry.Shutdown(context.Background()); err != nil {
+		a.log.Warn("the last telemetry may be lost", "error", err)
+	}
+	if a.admin != nil {
+		a.admin.close()
+	}
+	a.servers.Wait()
+	a.log.Info("stopped")
+}
+
+// Upstreams implements telemetry.Source.
+func (a *Agent) Upstreams() []telemetry.Upstream {
+	list := a.list()
+	out := make([]telemetry.Upstream, len(list))
+	for i, u := range list {
+		out[i] = u.measured()
+	}
+	return out
+}
+
+// Agent implements telemetry.Source.
+func (a *Agent) Agent() telemetry.AgentState {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	s := telemetry.AgentState{ReloadsGood: a.reloads.good, ReloadsBad: a.reloads.bad, LastReload: a.started}
+	if a.reload != nil && a.reload.Error == "" {
+		s.LastReload = a.reload.At
+	}
+	return s
+}
+
+// status is the answer of /v1/status.
+func (a *Agent) status() Status {
+	a.mu.RLock()
+	s := Status{
+		Name: a.config.Agent.Name, Version: a.build.Version, Revision: a.build.Revision, Started: a.started,
+		State: "running", Reload: a.reload, Upstreams: []UpstreamStatus{},
+	}
+	if a.draining {
+		s.State = "draining"
+	}
+	a.mu.RUnlock()
+	for _, u := range a.list() {
+		row, _, _ := u.status()
+		s.Upstreams = append(s.Upstreams, row)
+	}
+	return s
+}
+
+// upstream finds one by name, nil where there is none.
+func (a *Agent) upstream(name string) *upstream {
+	for _, u := range a.list() {
+		if u.name == name {
+			return u
+		}
+	}
+	return nil
+}
+
+// Addresses tells where the upstreams listen, by name; for callers that had
+// the system choose ports. "admin" is the admin listener.
+func (a *Agent) Addresses() map[string]string {
+	addresses := make(map[string]string)
+	for _, u := range a.list() {
+		addresses[u.name] = u.at()
+	}
+	if a.admin != nil {
+		addresses["admin"] = a.admin.listener.Addr().String()
+	}
+	return addresses
+}

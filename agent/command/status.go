@@ -1,0 +1,91 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/outrigger-sidecar/outrigger/agent"
+)
+
+func status(ctx context.Context, env Env, args []string) int {
+	flags, parse := newFlags(env, "status")
+	asJSON, admin := flags.Bool("json", false, "print the agent's JSON"), adminFlag(env, flags)
+	rest, code, ok := parse(args)
+	switch {
+	case !ok:
+		return code
+	case len(rest) > 0:
+		return misuse(env, flags, "unexpected %q", rest[0])
+	}
+	var s agent.Status
+	raw, err := ask(ctx, *admin, "/v1/status", &s)
+	if err != nil {
+		return failed(env, err)
+	}
+	if *asJSON {
+		_, _ = env.Stdout.Write(raw)
+		return exitOK
+	}
+	colours := coloured(env, env.Stdout)
+	fmt.Fprintf(env.Stdout, "outrigger %s, %s, up %s\n", s.Version, s.State, ago(s.Started).text)
+	if s.Reload != nil {
+		word := "last reload ok"
+		if s.Reload.Error != "" {
+			word = "last reload failed, the configuration before it is in force: " + printable(s.Reload.Error)
+		}
+		fmt.Fprintf(env.Stdout, "%s (%s ago)\n", word, ago(s.Reload.At).text)
+	}
+	fmt.Fprintln(env.Stdout)
+	var t table
+	t.header("UPSTREAM", "LISTEN", "STRATEGY", "BACKENDS", "CATALOG", "REQ/S", "ERRORS", "P50", "P99", "ACTIVE")
+	for _, u := range s.Upstreams {
+		t.add(text(u.Name), text(u.Listen), text(u.Strategy), backends(u), catalog(u.Catalog),
+			number("%.1f", u.PerSecond), share(u.ErrorShare), seconds(u.P50), seconds(u.P99), number("%d", u.Active))
+	}
+	t.write(env.Stdout, colours)
+	for _, u := range s.Upstreams {
+		if u.Reason != "" {
+			fmt.Fprintf(env.Stdout, "\n%s: %s\n", u.Name, printable(u.Reason))
+		}
+	}
+	return exitOK
+}
+
+// backends counts those of an upstream by state.
+func backends(u agent.UpstreamStatus) cell {
+	var parts []string
+	for _, state := range []string{"up", "pending", "down", "ejected", "draining"} {
+		if n := u.Backends[state]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, state))
+		}
+	}
+	c := cell{text: strings.Join(parts, ", "), colour: green}
+	switch {
+	case !u.Ready:
+		c.colour = red
+	case u.Panic:
+		c.text += " (panic: all used)"
+		c.colour = yellow
+	case u.Backends["down"]+u.Backends["ejected"] > 0:
+		c.colour = yellow
+	}
+	if c.text == "" {
+		c.text = "none"
+	}
+	return c
+}
+
+func catalog(c *agent.CatalogStatus) cell {
+	switch {
+	case c == nil:
+		return cell{text: "static", colour: dim}
+	case c.Freshness == "waiting":
+		return cell{text: "waiting", colour: red}
+	case c.Freshness != "fresh":
+		return cell{text: c.Freshness + " " + seconds(c.Age).text, colour: yellow}
+	case c.Error != "":
+		return cell{text: "failing, " + seconds(c.Age).text + " old", colour: yellow}
+	}
+	return text("fresh " + seconds(c.Age).text)
+}

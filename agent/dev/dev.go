@@ -1,0 +1,157 @@
+// Package dev is what `agent -dev` adds to the agent: a catalog in this
+// process and three backends that register in it. The agent reaches both over
+// the network, as it would a real Consul and real services.
+package dev
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/outrigger-sidecar/outrigger/agent/config"
+	"github.com/outrigger-sidecar/outrigger/discovery/catalog"
+	"github.com/outrigger-sidecar/outrigger/discovery/consul"
+)
+
+// service is what the demo backends register as.
+const service = "web"
+
+// Demo is a catalog and its backends at work. Create it with Start.
+type Demo struct {
+	Address  string // of the catalog
+	Moved    bool   // the wished address was taken
+	backends []*backend
+	cancel   context.CancelFunc
+	wg       sync.WaitGroup
+}
+
+// Start starts the catalog at address, or where that is taken at a free port,
+// and the backends, and returns once the catalog says that they are healthy.
+// The demo goes on until Stop.
+func Start(ctx context.Context, address string) (*Demo, error) {
+	d := &Demo{}
+	running, cancel := context.WithCancel(context.Background())
+	d.cancel = cancel
+	if err := d.start(ctx, running, address); err != nil {
+		d.Stop()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *Demo) start(ctx, running context.Context, address string) error {
+	l, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		d.Moved = true
+		host, _, _ := net.SplitHostPort(address)
+		l, err = net.Listen("tcp", net.JoinHostPort(host, "0"))
+	}
+	if err != nil {
+		return fmt.Errorf("the catalog cannot listen: %w", err)
+	}
+	d.Address = l.Addr().String()
+	store := catalog.New(catalog.Options{FaultControl: true, CheckUpdateInterval: -1})
+	server := &http.Server{Handler: store, ReadHeaderTimeout: 10 * time.Second}
+	d.wg.Go(func() { _ = store.Run(running) })
+	d.wg.Go(func() { _ = server.Serve(l) })
+	context.AfterFunc(running, func() { _ = server.Close() })
+
+	client, err := consul.New(consul.Config{Address: d.Address})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	for i, c := range characters() {
+		b, err := newBackend(fmt.Sprintf("%s-%d", service, i+1), c)
+		if err != nil {
+			return err
+		}
+		d.backends = append(d.backends, b)
+		d.wg.Go(func() { b.run(running) })
+		if err := client.Register(ctx, b.registration()); err != nil {
+			return err
+		}
+	}
+	return d.settle(ctx, client)
+}
+
+// settle waits until every backend is healthy in the catalog, so that the
+// agent's first look finds them so.
+func (d *Demo) settle(ctx context.Context, client *consul.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	source, index := client.Source(consul.Query{Service: service, Filter: `Checks.Status != "critical"`}), uint64(0)
+	for {
+		s, err := source.Fetch(ctx, index)
+		if err != nil {
+			return fmt.Errorf("the demo backends do not become healthy: %w", err)
+		}
+		if len(s.Instances) == len(d.backends) {
+			return nil
+		}
+		index = s.Index
+	}
+}
+
+// Stop ends everything that Start started.
+func (d *Demo) Stop() {
+	d.cancel()
+	d.wg.Wait()
+}
+
+// Config is the agent's configuration for the demo.
+func Config() (config.Config, config.Diagnostics) {
+	return config.Parse("dev.hcl", []byte(demoConfig))
+}
+
+// demoConfig checks often, so that one sees backends leave and come back.
+const demoConfig = `
+agent { name = "demo" }
+upstream "web" {
+  listen = "127.0.0.1:9101"
+  consul { service = "web" }
+  health {
+    check "http" { interval = "1s" }
+  }
+}
+`
+
+// Describe tells people what runs and what to try.
+func (d *Demo) Describe(w io.Writer, addresses map[string]string, c config.Config) {
+	moved := ""
+	if d.Moved {
+		moved = " (the usual port was taken)"
+	}
+	fmt.Fprintf(w, "\nOutrigger runs with a catalog of its own at http://%s%s,\n", d.Address, moved)
+	fmt.Fprintf(w, "where these backends are registered as %q:\n\n", service)
+	for _, b := range d.backends {
+		fmt.Fprintf(w, "  %s  http://%s  %s\n", b.id, b.address, b.character.does)
+	}
+	fmt.Fprintf(w, "\nTry\n\n")
+	try := func(command, what string) { fmt.Fprintf(w, "  %-58s %s\n", command, what) }
+	for _, u := range c.Upstreams {
+		if u.Protocol == "http" {
+			try("curl http://"+addresses[u.Name], "call "+u.Name+" through the agent")
+		}
+	}
+	admin := addresses["admin"]
+	flag := ""
+	if admin != config.Default().Admin.Listen {
+		flag = " -admin " + admin
+	}
+	try("outrigger status"+flag, "how each upstream is doing (or: go run . status)")
+	try("outrigger explain "+c.Upstreams[0].Name+flag, "why each backend gets the traffic it gets")
+	try("curl http://"+admin+"/metrics", "metrics")
+	first := "http://" + d.backends[0].address
+	try("curl -X POST "+first+"/demo/fail", "make one fail, and see it leave;")
+	try("curl -X POST "+first+"/demo/ok", "and come back")
+	try("curl -X POST "+first+"/demo/slow", "make it slow")
+	try("curl -X POST "+first+"/demo/crash", fmt.Sprintf("make it crash, for %d s", int(crashTime.Seconds())))
+	fmt.Fprintf(w, "\nCtrl-C ends it.\n\n")
+}

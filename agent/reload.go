@@ -1,0 +1,216 @@
+package agent
+
+import (
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/outrigger-sidecar/outrigger/agent/config"
+	"github.com/outrigger-sidecar/outrigger/lb"
+)
+
+// Reload goes over to another configuration. Whatever can fail is done first,
+// and if it does nothing changes. Upstreams whose configuration is the same
+// keep everything; of the others only what differs is touched.
+func (a *Agent) Reload(c config.Config) error {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.draining {
+		return fmt.Errorf("the agent is draining")
+	}
+	err := a.change(c)
+	a.noteReload(err)
+	return err
+}
+
+// ReloadFailed notes that a new configuration could not even be read.
+func (a *Agent) ReloadFailed(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.noteReload(err)
+}
+
+func (a *Agent) noteReload(err error) {
+	a.reload = &ReloadStatus{At: time.Now()}
+	if err != nil {
+		a.reload.Error = err.Error()
+		a.reloads.bad++
+		return
+	}
+	a.reloads.good++
+}
+
+// move is what happens to one upstream in a reload.
+type move struct {
+	upstream *upstream
+	to       config.Upstream
+	fresh    bool      // the upstream is new
+	listener *listener // to serve on from now on; nil to keep the one it has
+	serves   bool      // a new server is needed
+}
+
+func (a *Agent) change(c config.Config) error {
+	moves, gone := a.plan(c)
+	free := make(map[string]*listener) // given up, by address
+	for _, u := range gone {
+		free[u.config.Listen] = u.listener
+	}
+	for _, m := range moves {
+		if !m.fresh && m.to.Listen != m.upstream.config.Listen {
+			free[m.upstream.config.Listen] = m.upstream.listener
+		}
+	}
+
+	// What can fail.
+	var bound []*listener
+	undo := func(err error) error {
+		for _, l := range bound {
+			l.Close()
+		}
+		return err
+	}
+	for i := range moves {
+		m := &moves[i]
+		if m.fresh {
+			var err error
+			if m.upstream, err = a.newUpstream(m.to); err != nil {
+				return undo(err)
+			}
+		}
+		if !m.fresh && m.to.Listen == m.upstream.config.Listen {
+			continue
+		}
+		if l, ok := free[m.to.Listen]; ok {
+			m.listener = l
+			delete(free, m.to.Listen)
+			continue
+		}
+		l, err := listen(m.to.Listen)
+		if err != nil {
+			return undo(fmt.Errorf("upstream %q: %w", m.to.Name, err))
+		}
+		bound = append(bound, l)
+		m.listener = l
+	}
+	client, hub := a.consul, a.hub
+	if hub == nil || !reflect.DeepEqual(c.Consul, a.config.Consul) {
+		var err error
+		if client, hub, err = a.connect(c); err != nil {
+			return undo(err)
+		}
+	}
+
+	// What cannot. Servers leave their listeners before others take these.
+	for _, u := range gone {
+		u.log.Info("upstream removed")
+		u.end()
+		a.retire(u)
+	}
+	for _, m := range moves {
+		if !m.fresh && m.serves {
+			a.retire(m.upstream)
+		}
+	}
+	for _, l := range free {
+		l.Close()
+	}
+	a.restartOnly(c)
+	oldClient, oldHub := a.consul, a.hub
+	a.config, a.consul, a.hub = c, client, hub
+	a.upstreams = a.upstreams[:0:0]
+	for _, m := range moves {
+		a.upstreams = append(a.upstreams, m.upstream)
+		a.apply(m, hub != oldHub)
+	}
+	if oldHub != nil && oldHub != hub {
+		oldHub.Close()
+		oldClient.Close()
+	}
+	a.log.SetLevel(hclog.LevelFromString(c.Agent.LogLevel))
+	return nil
+}
+
+// plan finds what becomes of each upstream, by name.
+func (a *Agent) plan(c config.Config) (moves []move, gone []*upstream) {
+	byName := make(map[string]*upstream)
+	for _, u := range a.upstreams {
+		byName[u.name] = u
+	}
+	for _, to := range c.Upstreams {
+		u, ok := byName[to.Name]
+		delete(byName, to.Name)
+		m := move{upstream: u, to: to, fresh: !ok}
+		if ok {
+			from := u.config
+			m.serves = from.Listen != to.Listen || from.Protocol != to.Protocol || !reflect.DeepEqual(proxyOptions(from), proxyOptions(to))
+		}
+		moves = append(moves, m)
+	}
+	for _, u := range a.upstreams {
+		if byName[u.name] == u {
+			gone = append(gone, u)
+		}
+	}
+	return moves, gone
+}
+
+// apply makes one move. With anew, Consul is reached in another way than
+// before, so that its watches are opened again.
+func (a *Agent) apply(m move, anew bool) {
+	u, from := m.upstream, m.upstream.config
+	u.mu.Lock()
+	u.config = m.to
+	if m.listener != nil {
+		u.listener = m.listener
+	}
+	u.mu.Unlock()
+	if m.fresh {
+		a.start(u)
+		return
+	}
+	if reflect.DeepEqual(from, m.to) && !anew {
+		return
+	}
+	if from.Strategy != m.to.Strategy {
+		if s, err := lb.ByName(m.to.Strategy); err == nil { // as the configuration has made sure
+			u.balancer.SetStrategy(s)
+		}
+	}
+	if !reflect.DeepEqual(from.Health, m.to.Health) {
+		u.balancer.SetHealth(healthOf(m.to.Health))
+	}
+	switch {
+	case anew && m.to.Consul != nil || !reflect.DeepEqual(from.Consul, m.to.Consul):
+		a.subscribe(u)
+	case from.Limits != m.to.Limits:
+		u.tellRun(u.watch) // which puts its snapshot in force again, by the new limits
+	}
+	if m.to.Consul == nil {
+		if err := u.balancer.Replace(staticServers(m.to)); err != nil {
+			u.log.Error("the servers cannot be used; those before stay", "error", err)
+		}
+	}
+	if m.serves {
+		a.serve(u)
+	}
+	u.log.Info("upstream changed", "listen", u.listener.at(), "protocol", m.to.Protocol, "strategy", m.to.Strategy)
+}
+
+// restartOnly warns of changes that the running process does not take up.
+func (a *Agent) restartOnly(c config.Config) {
+	for what, changed := range map[string]bool{
+		"admin":            c.Admin != a.config.Admin,
+		"telemetry":        !reflect.DeepEqual(c.Telemetry, a.config.Telemetry),
+		"agent.name":       c.Agent.Name != a.config.Agent.Name,
+		"agent.data_dir":   c.Agent.DataDir != a.config.Agent.DataDir,
+		"agent.log_format": c.Agent.LogFormat != a.config.Agent.LogFormat,
+	} {
+		if changed {
+			a.log.Warn("this change takes effect with the next start only", "block", what)
+		}
+	}
+}

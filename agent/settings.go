@@ -1,0 +1,123 @@
+package agent
+
+import (
+	"time"
+
+	"github.com/outrigger-sidecar/outrigger/agent/config"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy"
+	"github.com/outrigger-sidecar/outrigger/discovery/consul"
+	"github.com/outrigger-sidecar/outrigger/lb"
+	"github.com/outrigger-sidecar/outrigger/lb/health"
+	"github.com/outrigger-sidecar/outrigger/lb/probe"
+	"github.com/outrigger-sidecar/outrigger/telemetry"
+)
+
+// This file turns configuration into what the other rooms are made from, so
+// that none of them needs to know it.
+
+func consulConfig(c config.Consul) consul.Config {
+	return consul.Config{
+		Address: c.Address, Token: c.Token, TokenFile: c.TokenFile,
+		Datacenter: c.Datacenter, Namespace: c.Namespace, Partition: c.Partition,
+		Wait: c.Wait, TLS: consul.TLS(c.TLS),
+	}
+}
+
+func queryOf(s *config.Service) consul.Query {
+	return consul.Query{
+		Service: s.Name, Filter: consul.FilterOf(s.Tags, s.Filter),
+		Datacenter: s.Datacenter, Namespace: s.Namespace, Partition: s.Partition,
+		Near: s.Near, TaggedAddress: s.TaggedAddress,
+	}
+}
+
+func telemetryConfig(c config.Config, build Build) telemetry.Config {
+	return telemetry.Config{
+		App: c.Agent.Name, Version: build.Version, Revision: build.Revision,
+		Traces: telemetry.Traces{
+			Exporter:    telemetry.Exporter(c.Telemetry.Traces.Exporter),
+			SampleRatio: c.Telemetry.Traces.SampleRatio, TrustIncoming: c.Telemetry.Traces.TrustIncoming,
+		},
+		Metrics: telemetry.Metrics{
+			Exporter: telemetry.Exporter(c.Telemetry.Metrics.Exporter),
+			Interval: c.Telemetry.Metrics.Interval,
+		},
+		ShutdownTimeout: c.Telemetry.ShutdownTimeout,
+	}
+}
+
+func healthOf(h config.Health) lb.Health {
+	return lb.Health{
+		Check: checkOf(h.Check),
+		Ejection: health.Ejection{
+			Failures: h.Ejection.ConsecutiveFailures,
+			Base:     h.Ejection.BaseTime,
+			Max:      h.Ejection.MaxTime,
+			MaxShare: float64(h.Ejection.MaxPercent) / 100,
+		},
+		Reach:          &health.Check{Prober: probe.TCP{}, Interval: reachInterval, Timeout: reachTimeout},
+		PanicThreshold: float64(h.PanicThreshold) / 100,
+	}
+}
+
+// A backend that could not be reached is tried often, so that it is back soon
+// after it listens again: a connection costs next to nothing.
+const (
+	reachInterval = 500 * time.Millisecond
+	reachTimeout  = time.Second
+)
+
+func checkOf(c *config.Check) *health.Check {
+	if c == nil {
+		return nil
+	}
+	check := &health.Check{Interval: c.Interval, Timeout: c.Timeout, Rise: c.Rise, Fall: c.Fall}
+	switch c.Type {
+	case "tcp":
+		check.Prober = probe.TCP{}
+	case "grpc":
+		check.Prober = probe.GRPC{Service: c.Service}
+	default:
+		check.Prober = probe.HTTP{Path: c.Path, Host: c.Host, Expect: func(status int) bool {
+			for _, r := range c.Status {
+				if r.From <= status && status <= r.To {
+					return true
+				}
+			}
+			return false
+		}}
+	}
+	return check
+}
+
+// proxyOptions are those that the configuration decides. Two upstreams for
+// which they are equal can share a server over a reload.
+func proxyOptions(u config.Upstream) proxy.Options {
+	return proxy.Options{
+		Upstream: u.Name,
+		Backend:  proxy.Protocol(u.BackendProtocol),
+		HashOn:   u.HashOn,
+		Retry:    proxy.Retry(u.Retry),
+		Timeouts: proxy.Timeouts(u.Timeouts),
+		Limits:   proxy.Limits(u.Limits),
+	}
+}
+
+// staticServers are those that the configuration lists.
+func staticServers(u config.Upstream) []lb.Server {
+	servers := make([]lb.Server, len(u.Servers))
+	for i, s := range u.Servers {
+		servers[i] = lb.Server{
+			ID: s.Name, Address: s.Address, Weight: s.Weight, Zone: s.Zone,
+			MaxConnections: limitOf(s.MaxConnections, u.Limits),
+		}
+	}
+	return servers
+}
+
+func limitOf(own int, l config.Limits) int {
+	if own > 0 {
+		return own
+	}
+	return l.MaxRequestsPerServer
+}

@@ -1,0 +1,395 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/outrigger-sidecar/outrigger/agent/config"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy"
+	"github.com/outrigger-sidecar/outrigger/discovery"
+	"github.com/outrigger-sidecar/outrigger/lb"
+	"github.com/outrigger-sidecar/outrigger/lb/health"
+	"github.com/outrigger-sidecar/outrigger/telemetry"
+)
+
+// upstream is one service: where it is watched, how it is balanced and where
+// the app calls it.
+type upstream struct {
+	name     string
+	log      hclog.Logger
+	balancer *lb.Balancer
+	meter    *proxy.Meter
+	observer proxy.Observer
+	window   *window
+	tell     *telemetry.Telemetry
+	archive  *discovery.Archive           // nil keeps no snapshots
+	follow   chan *discovery.Subscription // what to follow from now on; nil for static servers
+	end      context.CancelFunc           // of run
+	ended    chan struct{}                // closed when run has returned
+
+	mu       sync.Mutex // guards what a reload changes, and the snapshot
+	config   config.Upstream
+	listener *listener
+	serving  *serving
+	watch    *discovery.Subscription // nil without Consul
+	snapshot discovery.Snapshot      // in force; zero before the first
+
+	unkept bool // the last snapshot could not be kept; of run alone
+}
+
+// serving is a server at work on an upstream's listener.
+type serving struct {
+	server proxy.Server
+	loan   net.Listener
+	done   chan struct{} // closed when Serve has returned
+}
+
+// newUpstream makes what survives reloads. It binds and starts nothing.
+func (a *Agent) newUpstream(c config.Upstream) (*upstream, error) {
+	u := &upstream{
+		name:   c.Name,
+		log:    a.log.Named(c.Name),
+		meter:  new(proxy.Meter),
+		tell:   a.telemetry,
+		follow: make(chan *discovery.Subscription),
+		ended:  make(chan struct{}),
+		config: c,
+	}
+	if dir := a.config.Agent.DataDir; dir != "" {
+		u.archive = &discovery.Archive{Dir: dir}
+	}
+	strategy, err := lb.ByName(c.Strategy)
+	if err != nil {
+		return nil, fmt.Errorf("upstream %q: %w", c.Name, err)
+	}
+	u.balancer = lb.New(strategy, lb.WithHealth(healthOf(c.Health)), lb.WithHooks(lb.Hooks{
+		Change: u.changed,
+		Panic:  u.panicked,
+		Probe: func(_ *lb.Server, r health.Result) {
+			u.tell.HealthCheck(u.name, u.checkType(), r.Good, r.Took)
+		},
+	}))
+	if err := u.balancer.Replace(staticServers(c)); err != nil {
+		return nil, fmt.Errorf("upstream %q: %w", c.Name, err)
+	}
+	u.observer = a.telemetry.Observer(c.Name, func() string { return u.balancer.Strategy().Name() })
+	u.window = newWindow(u.reading())
+	return u, nil
+}
+
+func (u *upstream) reading() reading { return read(u.meter, u.balancer.AllStats()) }
+
+func (u *upstream) checkType() string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.config.Health.Check == nil {
+		return ""
+	}
+	return u.config.Health.Check.Type
+}
+
+// changed logs a change of one backend.
+func (u *upstream) changed(c lb.Change) {
+	fields := []any{"backend", c.Server.ID, "address", c.Server.Address, "from", c.From.State, "to", c.To.State,
+		"weight", c.To.Weight, "rule", c.To.Rule, "reason", c.Reason}
+	if check := c.Server.Declared.Check; check != "" {
+		fields = append(fields, "check", check)
+	}
+	switch {
+	case c.From.State == health.Unseen:
+		u.log.Info("backend added", fields...)
+	case c.To.Rule == 2:
+		u.log.Info("backend removed", fields...)
+	case c.From.State != c.To.State:
+		u.log.Info("backend changed state", fields...)
+	default:
+		u.log.Debug("backend judged anew", fields...)
+	}
+}
+
+func (u *upstream) panicked(on bool, usable, known int) {
+	if on {
+		u.log.Warn("too few backends are up: using others too", "usable", usable, "known", known)
+		return
+	}
+	u.log.Info("enough backends are up again", "usable", usable, "known", known)
+}
+
+// serve puts a new server behind the upstream's listener, which a server
+// before it has given back.
+func (a *Agent) serve(u *upstream) {
+	options := proxyOptions(u.config)
+	options.Balancer, options.Observer, options.Meter, options.ErrorLog = u.balancer, u.observer, u.meter, a.errorLog
+	s := &serving{loan: u.listener.lend(), done: make(chan struct{})}
+	if u.config.Protocol == "tcp" {
+		s.server = proxy.NewTCP(options)
+	} else {
+		s.server = proxy.NewHTTP(options)
+	}
+	u.serving = s
+	a.servers.Go(func() {
+		defer close(s.done)
+		if err := s.server.Serve(s.loan); err != nil {
+			a.fail(err)
+		}
+	})
+}
+
+// retire takes the upstream's server off the listener, and lets it end what it
+// has begun. The listener can be lent again when retire returns.
+func (a *Agent) retire(u *upstream) {
+	s := u.serving
+	_ = s.loan.Close()
+	<-s.done
+	a.retired.Go(func() { s.server.Drain(a.drained) })
+}
+
+// run follows the catalog and makes the probes until ctx ends.
+func (u *upstream) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { _ = u.balancer.Run(ctx) })
+
+	var watch *discovery.Subscription
+	var snapshots chan discovery.Snapshot
+	ageing := time.NewTimer(0)
+	defer ageing.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			if watch != nil {
+				watch.Close()
+			}
+			return
+		case next := <-u.follow:
+			if next == watch {
+				if s := u.current(); watch != nil && !s.At.IsZero() {
+					u.put(s)
+				}
+				break
+			}
+			// What the last watch found stays in force until the new one has
+			// an answer.
+			if watch != nil {
+				watch.Close()
+			}
+			watch, snapshots = next, nil
+			if watch != nil {
+				snapshots = watch.C
+				u.recall()
+			}
+		case s := <-snapshots:
+			u.take(s)
+			u.tell.Propagated(u.name, time.Since(s.At))
+		case <-ageing.C:
+		}
+		u.age(watch, ageing)
+	}
+}
+
+// tellRun has run follow a watch from now on; the one that it follows already
+// has it put the snapshot in force again.
+func (u *upstream) tellRun(watch *discovery.Subscription) {
+	select {
+	case u.follow <- watch:
+	case <-u.ended:
+	}
+}
+
+// recall puts the snapshot that is kept on disk in force, where there is none
+// yet, so that the app is served before Consul answers.
+func (u *upstream) recall() {
+	if u.archive == nil || !u.current().At.IsZero() {
+		return
+	}
+	s, err := u.archive.Load(u.name, u.question())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return
+	case err != nil:
+		u.log.Warn("cannot use what was kept on disk", "error", err)
+		return
+	}
+	u.log.Info("until Consul answers, what it said last is in force", "age", time.Since(s.At).Round(time.Second), "backends", len(s.Instances))
+	u.put(s)
+}
+
+// question is what a kept snapshot must be the answer to.
+func (u *upstream) question() string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return fmt.Sprintf("%+v", queryOf(u.config.Consul))
+}
+
+// take puts an answer of Consul in force, and keeps it.
+func (u *upstream) take(s discovery.Snapshot) {
+	last := u.current()
+	u.put(s)
+	if last.Equal(s) && !last.At.IsZero() {
+		return
+	}
+	for _, why := range s.Skipped {
+		if !slices.Contains(last.Skipped, why) {
+			u.log.Warn("left out an entry of the catalog", "entry", why)
+		}
+	}
+	if u.archive != nil {
+		if err := u.archive.Save(u.name, u.question(), s); err != nil && !u.unkept {
+			u.unkept = true // once is enough, as long as it lasts
+			u.log.Warn("cannot keep what Consul says on disk", "error", err)
+		} else if err == nil {
+			u.unkept = false
+		}
+	}
+}
+
+func (u *upstream) current() discovery.Snapshot {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.snapshot
+}
+
+// age tells the balancer how old the catalog's word is, and sets the timer for
+// when that changes.
+func (u *upstream) age(watch *discovery.Subscription, timer *time.Timer) {
+	if watch == nil {
+		u.balancer.SetFreshness(health.Fresh)
+		return
+	}
+	freshness, since, changes := u.freshness(watch)
+	if u.balancer.SetFreshness(freshness) {
+		u.log.Warn("the catalog's word is "+freshness.String(), "age", time.Since(since).Round(time.Second))
+	}
+	if !changes.IsZero() {
+		timer.Reset(time.Until(changes))
+	}
+}
+
+// freshness is how far the snapshot in force can be trusted, since when nothing
+// has renewed it, and when its freshness changes next. One from disk is stale
+// at best.
+func (u *upstream) freshness(watch *discovery.Subscription) (f health.Freshness, since, changes time.Time) {
+	u.mu.Lock()
+	maxStale, kept := u.config.Health.MaxStale, u.snapshot.At
+	u.mu.Unlock()
+	status := watch.Status()
+	if !status.Answered.IsZero() {
+		f, changes = status.Freshness(time.Now(), maxStale)
+		return f, status.Answered, changes
+	}
+	if kept.IsZero() {
+		return health.Fresh, time.Now(), time.Time{} // nothing is known yet
+	}
+	if expires := kept.Add(maxStale); time.Now().Before(expires) {
+		return health.Stale, kept, expires
+	}
+	return health.Expired, kept, time.Time{}
+}
+
+// put makes a snapshot the balancer's servers.
+func (u *upstream) put(s discovery.Snapshot) {
+	u.mu.Lock()
+	u.snapshot = s
+	limits := u.config.Limits
+	u.mu.Unlock()
+	servers := make([]lb.Server, len(s.Instances))
+	for i, instance := range s.Instances {
+		servers[i] = lb.Server{
+			ID: instance.ID, Address: instance.Address, Weight: instance.Weight, Zone: instance.Zone,
+			Metadata: instance.Metadata, Declared: instance.Declared, MaxConnections: limits.MaxRequestsPerServer,
+		}
+	}
+	if err := u.balancer.Replace(servers); err != nil {
+		u.log.Error("the catalog's answer cannot be used; the one before stays in force", "error", err)
+	}
+}
+
+// status is the upstream's row.
+func (u *upstream) status() (UpstreamStatus, []lb.ServerStats, rates) {
+	u.mu.Lock()
+	c, watch, at := u.config, u.watch, u.listener.at()
+	u.mu.Unlock()
+	servers, stats := u.balancer.AllStats(), u.balancer.Stats()
+	r := u.window.rates(read(u.meter, servers))
+	s := UpstreamStatus{
+		Name: u.name, Listen: at, Protocol: c.Protocol, Strategy: u.balancer.Strategy().Name(),
+		Ready: stats.Usable > 0, Backends: states(servers), Usable: stats.Usable, Panic: stats.Panic,
+		Active: u.meter.Active.Load(), PerSecond: r.PerSecond, ErrorShare: r.ErrorShare,
+		P50: r.P50.Seconds(), P99: r.P99.Seconds(), Retries: u.meter.Retries.Load(),
+	}
+	if watch != nil {
+		s.Catalog = u.catalog(c.Consul.Name, watch)
+	}
+	s.Reason = u.unready(stats, s.Catalog)
+	return s, servers, r
+}
+
+// unready tells why there is no usable backend, "" if there is one.
+func (u *upstream) unready(stats lb.Stats, catalog *CatalogStatus) string {
+	switch {
+	case stats.Usable > 0:
+		return ""
+	case catalog != nil && catalog.Freshness == "waiting" && catalog.Error != "":
+		return "no answer from Consul yet: " + catalog.Error
+	case catalog != nil && catalog.Freshness == "waiting":
+		return "no answer from Consul yet"
+	case stats.Servers == 0 && catalog != nil:
+		return fmt.Sprintf("Consul knows no instance of %q", catalog.Service)
+	}
+	return fmt.Sprintf("none of %d backends is usable", stats.Servers)
+}
+
+func (u *upstream) catalog(service string, watch *discovery.Subscription) *CatalogStatus {
+	s, snapshot := watch.Status(), u.current()
+	c := &CatalogStatus{Service: service, Freshness: "waiting", Index: snapshot.Index, Since: s.Since, Skipped: snapshot.Skipped}
+	if !snapshot.At.IsZero() {
+		freshness, since, _ := u.freshness(watch)
+		c.Freshness, c.Age = freshness.String(), time.Since(since).Seconds()
+	}
+	if s.Err != nil {
+		c.Error = s.Err.Error()
+	}
+	return c
+}
+
+func (u *upstream) explain() Explanation {
+	status, servers, rates := u.status()
+	e := Explanation{UpstreamStatus: status, Backends: make([]Backend, len(servers))}
+	for i, s := range servers {
+		e.Backends[i] = backendOf(s, rates.shares[serverKey(s.Server)])
+	}
+	return e
+}
+
+// measured is what metrics are made of.
+func (u *upstream) measured() telemetry.Upstream {
+	u.mu.Lock()
+	protocol, watch := u.config.Protocol, u.watch
+	u.mu.Unlock()
+	m := telemetry.Upstream{
+		Name: u.name, Strategy: u.balancer.Strategy().Name(), Protocol: protocol,
+		Meter: u.meter, Stats: u.balancer.Stats(), Servers: u.balancer.AllStats(),
+	}
+	if watch != nil {
+		s := watch.Status()
+		m.Catalog = &telemetry.Catalog{Index: s.Index, Answers: s.Answers, Failures: s.Failures}
+		if !s.Answered.IsZero() {
+			m.Catalog.Age = time.Since(s.Answered)
+		}
+	}
+	return m
+}
+
+func (u *upstream) at() string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.listener.at()
+}

@@ -1,0 +1,65 @@
+// Package discovery follows what a catalog says of a service's instances.
+//
+// A Source answers one question about one service; a Watcher asks it again and
+// again, by the rules that keep a catalog from being hammered and a watch from
+// going deaf; a Hub lets all who ask for the same share one Watcher. Whatever
+// goes wrong, the last good answer stays in force.
+package discovery
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/outrigger-sidecar/outrigger/lb/health"
+)
+
+// Instance is one backend, as a catalog tells it.
+type Instance struct {
+	ID       string // unique in its snapshot, and the same from one to the next
+	Address  string // host:port or unix:///path
+	Weight   int    // at least 1
+	Zone     string
+	Metadata map[string]string // must not be changed
+	Declared health.Declaration
+}
+
+func (i Instance) equal(o Instance) bool {
+	return i.ID == o.ID && i.Address == o.Address && i.Weight == o.Weight && i.Zone == o.Zone &&
+		i.Declared == o.Declared && maps.Equal(i.Metadata, o.Metadata)
+}
+
+// Snapshot is all that a catalog said of a service at one moment. It is never
+// changed after it was made.
+type Snapshot struct {
+	Index     uint64     // the catalog's own version; only equality and order mean something
+	At        time.Time  // when the answer arrived
+	Instances []Instance // sorted by ID
+	Skipped   []string   // why entries were left out, for people
+}
+
+// Equal tells whether two snapshots say the same, whenever and as whatever
+// version.
+func (s Snapshot) Equal(o Snapshot) bool {
+	return slices.EqualFunc(s.Instances, o.Instances, Instance.equal) && slices.Equal(s.Skipped, o.Skipped)
+}
+
+// Source answers about one service.
+type Source interface {
+	// Fetch returns the present state. With an after other than 0 it waits
+	// until there is one of another index, or as long as the source is set to
+	// wait. It returns when ctx ends.
+	Fetch(ctx context.Context, after uint64) (Snapshot, error)
+}
+
+// Error is one that a Source knows more about.
+type Error struct {
+	Class string        // what kind of trouble, in one word, for counters
+	Pause time.Duration // the least time to leave the source alone; 0: the usual
+	Err   error
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("%s: %v", e.Class, e.Err) }
+func (e *Error) Unwrap() error { return e.Err }

@@ -1,0 +1,327 @@
+package discovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/outrigger-sidecar/outrigger/lb/health"
+)
+
+// scripted is a source that answers by a function, and remembers what it was
+// asked.
+type scripted struct {
+	answer func(ctx context.Context, n int, after uint64) (Snapshot, error)
+	mu     sync.Mutex
+	asked  []uint64
+	at     []time.Time
+}
+
+func (s *scripted) Fetch(ctx context.Context, after uint64) (Snapshot, error) {
+	s.mu.Lock()
+	n := len(s.asked)
+	s.asked, s.at = append(s.asked, after), append(s.at, time.Now())
+	s.mu.Unlock()
+	snapshot, err := s.answer(ctx, n, after)
+	snapshot.At = time.Now()
+	return snapshot, err
+}
+
+// watching runs a watcher for d of virtual time and returns what it emitted.
+func watching(t *testing.T, d time.Duration, answer func(ctx context.Context, n int, after uint64) (Snapshot, error)) (*scripted, *Watcher, []Snapshot) {
+	t.Helper()
+	s := &scripted{answer: answer}
+	w := &Watcher{Source: s, Wait: time.Minute}
+	var emitted []Snapshot
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	w.Run(ctx, func(s Snapshot) { emitted = append(emitted, s) })
+	return s, w, emitted
+}
+
+// block waits like a server that has nothing new.
+func block(ctx context.Context, wait time.Duration) error {
+	select {
+	case <-time.After(wait):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func named(index uint64, ids ...string) Snapshot {
+	s := Snapshot{Index: index}
+	for _, id := range ids {
+		s.Instances = append(s.Instances, Instance{ID: id, Address: id + ":80", Weight: 1})
+	}
+	return s
+}
+
+func TestWatchGoesOnFromEachIndex(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, w, emitted := watching(t, 29*time.Second, func(ctx context.Context, n int, after uint64) (Snapshot, error) {
+			err := block(ctx, 5*time.Second)
+			return named(uint64(10*n), "a"), err
+		})
+		if want := []uint64{0, 1, 10, 20, 30, 40}; !slices.Equal(s.asked, want) { // an index 0 is asked on as 1
+			t.Errorf("asked after %v, want %v", s.asked, want)
+		}
+		if len(emitted) != 5 {
+			t.Errorf("emitted %d", len(emitted))
+		}
+		if st := w.Status(); st.Index != 40 || st.Answers != 5 || st.Err != nil {
+			t.Errorf("status %+v", st)
+		}
+	})
+}
+
+// An answer with the same index still renews freshness, and may even differ.
+func TestSameIndexIsStillAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, w, emitted := watching(t, 10*time.Minute, func(ctx context.Context, n int, after uint64) (Snapshot, error) {
+			var err error
+			if after != 0 {
+				err = block(ctx, time.Minute)
+			}
+			return named(7, fmt.Sprint(n)), err
+		})
+		if len(emitted) < 9 {
+			t.Errorf("emitted %d", len(emitted))
+		}
+		if age := time.Since(w.Status().Answered); age > time.Minute+time.Second {
+			t.Errorf("the last answer is %v old", age)
+		}
+	})
+}
+
+func TestIndexThatFallsIsReadAgainFromTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _, emitted := watching(t, 10*time.Second, func(ctx context.Context, n int, after uint64) (Snapshot, error) {
+			switch n {
+			case 0:
+				return named(100, "a", "b"), nil
+			case 1:
+				return named(50), nil // a server that is not there yet
+			case 2:
+				return named(60, "a", "b"), nil
+			}
+			return Snapshot{}, block(ctx, time.Minute)
+		})
+		if want := []uint64{0, 100, 0, 60}; !slices.Equal(s.asked, want) {
+			t.Errorf("asked after %v, want %v", s.asked, want)
+		}
+		if len(emitted) != 2 || len(emitted[1].Instances) != 2 {
+			t.Errorf("emitted %v: what a falling index says must not be believed", emitted)
+		}
+	})
+}
+
+func TestErrorsAreBackedOffFrom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, w, emitted := watching(t, 10*time.Minute, func(ctx context.Context, n int, after uint64) (Snapshot, error) {
+			if n == 0 {
+				return named(5, "a"), nil
+			}
+			return Snapshot{}, errors.New("no leader")
+		})
+		if len(emitted) != 1 {
+			t.Errorf("emitted %d", len(emitted))
+		}
+		for i, after := range s.asked[2:] {
+			if after != 0 {
+				t.Fatalf("after error %d asked after %d: the server may count anew", i+1, after)
+			}
+		}
+		if n := len(s.asked); n < 20 || n > 120 {
+			t.Errorf("asked %d times in ten minutes of errors", n)
+		}
+		for i := 1; i < len(s.at); i++ {
+			if gap := s.at[i].Sub(s.at[i-1]); gap > backoffCap+refill {
+				t.Errorf("waited %v", gap)
+			}
+		}
+		st := w.Status()
+		if st.Class != "other" || st.Err == nil || st.Failures["other"] != int64(len(s.asked)-1) || time.Since(st.Since) < 9*time.Minute {
+			t.Errorf("status %+v", st)
+		}
+	})
+}
+
+// Whatever the source does, it is asked at most once every two seconds on the
+// whole.
+func TestRateIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, answer := range map[string]func(ctx context.Context, n int, after uint64) (Snapshot, error){
+			"changes without end": func(_ context.Context, n int, _ uint64) (Snapshot, error) {
+				return named(uint64(n), fmt.Sprint(n)), nil
+			},
+			"index always 0":    func(context.Context, int, uint64) (Snapshot, error) { return named(0), nil },
+			"index up and down": func(_ context.Context, n int, _ uint64) (Snapshot, error) { return named(uint64(5 - 4*(n%2))), nil },
+		} {
+			s, _, _ := watching(t, time.Minute, answer)
+			if n := len(s.asked); n > 32 {
+				t.Errorf("%s: asked %d times in a minute", name, n)
+			}
+			for i := 1; i < len(s.at); i++ {
+				if gap := s.at[i].Sub(s.at[i-1]); gap < floor {
+					t.Errorf("%s: asked again after %v", name, gap)
+				}
+			}
+		}
+	})
+}
+
+func TestErrorsThatNameAPauseGetIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, w, _ := watching(t, 10*time.Minute, func(context.Context, int, uint64) (Snapshot, error) {
+			return Snapshot{}, &Error{Class: "denied", Pause: 10 * time.Second, Err: errors.New("403")}
+		})
+		for i := 1; i < len(s.at); i++ {
+			if gap := s.at[i].Sub(s.at[i-1]); gap < 10*time.Second || gap > time.Minute {
+				t.Errorf("asked again after %v", gap)
+			}
+		}
+		if w.Status().Class != "denied" {
+			t.Errorf("status %+v", w.Status())
+		}
+	})
+}
+
+// A connection that died in silence is found out.
+func TestDeafQueriesEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, w, _ := watching(t, 5*time.Minute, func(ctx context.Context, n int, after uint64) (Snapshot, error) {
+			if n == 0 {
+				return named(1, "a"), nil
+			}
+			<-ctx.Done()
+			return Snapshot{}, ctx.Err()
+		})
+		if gap := s.at[2].Sub(s.at[1]); gap > time.Minute*17/16+holdMargin+backoff {
+			t.Errorf("deaf for %v", gap)
+		}
+		if w.Status().Class != "timeout" {
+			t.Errorf("status %+v", w.Status())
+		}
+	})
+}
+
+// Every five minutes or so the state is read without an index, in case a
+// change was missed.
+func TestStateIsReadAfreshNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _, _ := watching(t, time.Hour, func(ctx context.Context, n int, after uint64) (Snapshot, error) {
+			var err error
+			if after != 0 {
+				err = block(ctx, time.Minute)
+			}
+			return named(9, "a"), err
+		})
+		var afresh []time.Time
+		for i, after := range s.asked {
+			if after == 0 {
+				afresh = append(afresh, s.at[i])
+			}
+		}
+		for i := 1; i < len(afresh); i++ {
+			if gap := afresh[i].Sub(afresh[i-1]); gap < 4*time.Minute || gap > 7*time.Minute+time.Second {
+				t.Errorf("read afresh after %v", gap)
+			}
+		}
+		if len(afresh) < 9 {
+			t.Errorf("read afresh %d times in an hour", len(afresh))
+		}
+	})
+}
+
+func TestFreshness(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	w := &Watcher{Wait: time.Minute}
+	w.answered(Snapshot{Index: 1, At: now})
+	st := w.Status()
+	for age, want := range map[time.Duration]health.Freshness{
+		0: health.Fresh, 93 * time.Second: health.Fresh, 94 * time.Second: health.Stale, time.Hour - 1: health.Stale, time.Hour: health.Expired,
+	} {
+		f, changes := st.Freshness(now.Add(age), time.Hour)
+		if f != want {
+			t.Errorf("after %v it is %v", age, f)
+		}
+		if f != health.Expired {
+			if next, _ := st.Freshness(changes, time.Hour); next != f+1 {
+				t.Errorf("after %v the next change is said to be at %v, but then it is %v", age, changes.Sub(now), next)
+			}
+		}
+	}
+}
+
+func TestHubSharesWatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opened := make(map[string]int)
+		hub := NewHub(func(key string) *Watcher {
+			opened[key]++
+			return &Watcher{Wait: time.Minute, Source: &scripted{answer: func(ctx context.Context, n int, after uint64) (Snapshot, error) {
+				var err error
+				if n > 1 {
+					err = block(ctx, time.Second)
+				}
+				return named(uint64(n+1), fmt.Sprint(key, n)), err
+			}}}
+		})
+		one, two, other := hub.Subscribe("a"), hub.Subscribe("a"), hub.Subscribe("b")
+		if opened["a"] != 1 || opened["b"] != 1 || hub.Len() != 2 {
+			t.Errorf("opened %v", opened)
+		}
+		time.Sleep(10 * time.Second)
+		first, second := <-one.C, <-two.C
+		if !first.Equal(second) || first.Index < 3 {
+			t.Errorf("two subscribers got %v and %v, want the latest", first, second)
+		}
+		late := hub.Subscribe("a")
+		if got := <-late.C; !got.Equal(first) { // at once, though nothing changed
+			t.Errorf("who came late got %v", got)
+		}
+		if one.Status().Answers == 0 {
+			t.Error("no status")
+		}
+		for _, s := range []*Subscription{one, two, one, late} {
+			s.Close()
+		}
+		synctest.Wait()
+		if hub.Len() != 1 {
+			t.Errorf("%d watches are left", hub.Len())
+		}
+		again := hub.Subscribe("a")
+		if opened["a"] != 2 {
+			t.Error("a watch that had ended was not opened again")
+		}
+		hub.Close() // ends the rest; synctest would tell
+		again.Close()
+		other.Close()
+	})
+}
+
+func TestSnapshotsCompareByWhatTheySay(t *testing.T) {
+	base := named(1, "a", "b")
+	for name, change := range map[string]func(*Snapshot){
+		"address":  func(s *Snapshot) { s.Instances[0].Address = "x:1" },
+		"weight":   func(s *Snapshot) { s.Instances[0].Weight = 2 },
+		"status":   func(s *Snapshot) { s.Instances[0].Declared.Status = health.Critical },
+		"output":   func(s *Snapshot) { s.Instances[0].Declared.Output = "x" },
+		"metadata": func(s *Snapshot) { s.Instances[0].Metadata = map[string]string{"a": "b"} },
+		"fewer":    func(s *Snapshot) { s.Instances = s.Instances[:1] },
+		"skipped":  func(s *Snapshot) { s.Skipped = []string{"x"} },
+	} {
+		other := named(2, "a", "b")
+		if !base.Equal(other) {
+			t.Fatal("another index is no other state")
+		}
+		if change(&other); base.Equal(other) {
+			t.Errorf("%s makes no difference", name)
+		}
+	}
+}
