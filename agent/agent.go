@@ -304,6 +304,16 @@ func (a *Agent) status() Status {
 	return s
 }
 
+// Ready tells whether every upstream has a usable backend.
+func (a *Agent) Ready() bool {
+	for _, u := range a.list() {
+		if u.balancer.Stats().Usable == 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // upstream finds one by name, nil where there is none.
 func (a *Agent) upstream(name string) *upstream {
 	for _, u := range a.list() {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -74,11 +75,11 @@ func (r runner) run(ctx context.Context, hangup <-chan os.Signal) int {
 	if err != nil {
 		return failed(r.env, err)
 	}
-	if r.demo != nil {
-		r.demo.Describe(r.env.Stdout, a.Addresses(), c)
-	}
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
+	ready := time.NewTicker(5 * time.Millisecond)
+	defer ready.Stop()
+	described := time.Now().Add(2 * time.Second) // at the latest
 	for {
 		select {
 		case err := <-ended:
@@ -88,6 +89,14 @@ func (r runner) run(ctx context.Context, hangup <-chan os.Signal) int {
 			return exitOK
 		case <-hangup:
 			r.reload(a, logger)
+		case now := <-ready.C:
+			switch {
+			case r.demo == nil:
+				ready.Stop()
+			case a.Ready() || now.After(described):
+				r.demo.Describe(r.env.Stdout, a.Addresses(), c)
+				ready.Stop()
+			}
 		}
 	}
 }
