@@ -3,6 +3,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -84,7 +85,7 @@ func newFlags(env Env, name string) (flags *flag.FlagSet, parse func(args []stri
 	return flags, func(args []string) (rest []string, code int, ok bool) {
 		for {
 			switch err := flags.Parse(args); {
-			case err == flag.ErrHelp:
+			case errors.Is(err, flag.ErrHelp):
 				return nil, exitOK, false
 			case err != nil:
 				return nil, exitUsage, false

@@ -44,7 +44,7 @@ func (ds Diagnostics) HasErrors() bool {
 // Error is the text that Write writes, without the last newline.
 func (ds Diagnostics) Error() string {
 	var text strings.Builder
-	ds.Write(&text) // a strings.Builder never fails
+	_ = ds.Write(&text) // a strings.Builder never fails
 	return strings.TrimSuffix(text.String(), "\n")
 }
 

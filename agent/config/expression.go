@@ -38,7 +38,7 @@ func (d *decoder) evaluate(e hclsyntax.Expression) (v cty.Value, ok bool) {
 // allowed refuses what makes a short expression long to evaluate.
 func (d *decoder) allowed(e hclsyntax.Expression) bool {
 	before := len(d.diags)
-	hclsyntax.VisitAll(e, func(n hclsyntax.Node) hcl.Diagnostics {
+	_ = hclsyntax.VisitAll(e, func(n hclsyntax.Node) hcl.Diagnostics {
 		switch n := n.(type) {
 		case *hclsyntax.ForExpr:
 			d.report(SeverityError, n.Range(), "a for expression has no place here", "write its values out")

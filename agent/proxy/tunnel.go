@@ -56,7 +56,7 @@ func (t *tunnel) carry(to, from io.ReadWriteCloser, count *atomic.Int64) {
 				return
 			}
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			if half, ok := to.(interface{ CloseWrite() error }); !ok || half.CloseWrite() != nil {
 				t.cut()
 			}

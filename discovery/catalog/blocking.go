@@ -183,10 +183,10 @@ func (c *Catalog) await(ctx context.Context, q query, streaming bool, token stri
 // streamRetries is about how long a stream of Consul 1.21.4 retries before it
 // reports an error; 0 for errors that it reports at once.
 func streamRetries(err error) time.Duration {
-	switch err {
-	case errTokenUnknown:
+	switch {
+	case errors.Is(err, errTokenUnknown):
 		return 2 * time.Second
-	case errNoAddresses:
+	case errors.Is(err, errNoAddresses):
 		return 38 * time.Second
 	}
 	return 0

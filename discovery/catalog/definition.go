@@ -54,9 +54,7 @@ func decodeService(w http.ResponseWriter, r *http.Request) (*serviceDefinition, 
 }
 
 func (d *serviceDefinition) validate() error {
-	bad := func(format string, args ...any) error {
-		return failure(http.StatusBadRequest, format, args...)
-	}
+	bad := func(text string) error { return failure(http.StatusBadRequest, "%s", text) }
 	switch {
 	case d.Name == "":
 		return bad("Missing service name")

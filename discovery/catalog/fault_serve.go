@@ -128,7 +128,7 @@ func (rec *recording) play(w http.ResponseWriter) {
 	w.WriteHeader(rec.status)
 	body := rec.body.Bytes()
 	// A body shorter than announced makes the server drop the connection.
-	w.Write(body[:len(body)-rec.cut])
+	_, _ = w.Write(body[:len(body)-rec.cut])
 }
 
 // spoil changes the answer as a fault wants it.

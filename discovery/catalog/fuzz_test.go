@@ -57,16 +57,3 @@ func FuzzRegister(f *testing.F) {
 		c.Restore()
 	})
 }
-
-func FuzzServingStatus(f *testing.F) {
-	f.Add([]byte{0, 0, 0, 0, 2, 8, 1})
-	f.Add([]byte{0, 0, 0, 0, 0})
-	f.Add([]byte{1, 0, 0, 0, 2, 8, 1})
-	f.Add([]byte{0, 255, 255, 255, 255, 8})
-	f.Add([]byte{0, 0, 0, 0, 2, 8, 255})
-	f.Fuzz(func(t *testing.T, frame []byte) {
-		if status, err := servingStatus(frame); (status == "") == (err == nil) {
-			t.Errorf("%v: status %q, error %v", frame, status, err)
-		}
-	})
-}

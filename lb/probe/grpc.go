@@ -3,6 +3,7 @@ package probe
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -14,28 +15,45 @@ import (
 	"github.com/outrigger-sidecar/outrigger/lb/health"
 )
 
-// GRPC probes with grpc.health.v1.Health/Check over HTTP/2 in the clear. The
-// zero value asks about the server as a whole.
+// GRPC probes with grpc.health.v1.Health/Check over HTTP/2. The zero value asks
+// about the server as a whole, in the clear.
 //
 // The two messages of that call are a string and an enum, so they are put
 // together here by hand rather than bring a gRPC library into this package.
 // https://github.com/grpc/grpc/blob/master/doc/health-checking.md
 type GRPC struct {
-	Service string // the service asked about; "" means the whole server
+	Service string      // the service asked about; "" means the whole server
+	TLS     *tls.Config // nil: in the clear
 }
 
-// Probe makes one Check call over a connection of its own.
+// RPCError is a gRPC status other than OK.
+type RPCError struct {
+	Code    string // its number
+	Message string
+}
+
+func (e *RPCError) Error() string { return "grpc-status " + e.Code + " " + e.Message }
+
+// Probe makes one Check call over a connection of its own. The output is the
+// serving status, "" where there was none.
 func (p GRPC) Probe(ctx context.Context, target health.Target) (string, error) {
 	transport := &http.Transport{
-		Protocols: new(http.Protocols),
+		Protocols:       new(http.Protocols),
+		TLSClientConfig: p.TLS,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dial(ctx, target.Address)
 		},
 	}
-	transport.Protocols.SetUnencryptedHTTP2(true)
 	defer transport.CloseIdleConnections()
+	scheme := "http"
+	if p.TLS != nil {
+		scheme = "https"
+		transport.Protocols.SetHTTP2(true)
+	} else {
+		transport.Protocols.SetUnencryptedHTTP2(true)
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost,
-		"http://"+authority(target.Address)+"/grpc.health.v1.Health/Check", bytes.NewReader(checkRequest(p.Service)))
+		scheme+"://"+authority(target.Address)+"/grpc.health.v1.Health/Check", bytes.NewReader(checkRequest(p.Service)))
 	if err != nil {
 		return "", fmt.Errorf("probe of %s: %w", target.Address, err)
 	}
@@ -59,7 +77,7 @@ func (p GRPC) Probe(ctx context.Context, target health.Target) (string, error) {
 		if text, err := url.PathUnescape(message); err == nil {
 			message = text
 		}
-		return "", fmt.Errorf("grpc-status %s %s", status, message)
+		return "", &RPCError{status, message}
 	}
 	serving, err := servingStatus(body)
 	if err != nil {
