@@ -1,0 +1,208 @@
+package telemetry
+
+import (
+	"context"
+	"math"
+	"runtime"
+	"sync"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/outrigger-sidecar/outrigger/agent/proxy"
+	"github.com/outrigger-sidecar/outrigger/lb/health"
+)
+
+// collector observes, at each collection, everything that is no histogram.
+type collector struct {
+	meters
+	source   Source // nil: nothing but the agent's own
+	observed *upstreams
+	exports  *exports
+	build    attribute.Set
+
+	mu     sync.Mutex // readers collect at once, and the ledger is one
+	ledger ledger
+}
+
+// collect is the callback of all observable instruments.
+func (c *collector) collect(_ context.Context, to metric.Observer) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	o := observation{c.meters, to}
+	o.int(buildInfo, 1, c.build)
+	c.exports.observe(o)
+	if c.source == nil {
+		return nil
+	}
+	o.agent(c.source.Agent())
+	all := c.source.Upstreams()
+	for _, u := range all {
+		o.upstream(u, c.ledger.account(u), c.observed.get(u.Name))
+	}
+	c.ledger.keep(all)
+	return nil
+}
+
+func (o observation) agent(s AgentState) {
+	o.int(configReloads, s.ReloadsGood, attribute.NewSet(labelResult.String(outcomeOK)))
+	o.int(configReloads, s.ReloadsBad, attribute.NewSet(labelResult.String(outcomeFailed)))
+	if !s.LastReload.IsZero() {
+		o.float(configLastSuccess, float64(s.LastReload.UnixMilli())/1000, *attribute.EmptySet())
+	}
+}
+
+func (o observation) upstream(u Upstream, a *account, seen *upstream) {
+	label := keyUpstream.String(text(u.Name))
+	with := func(more ...attribute.KeyValue) attribute.Set { return attribute.NewSet(append(more, label)...) }
+	if u.Meter != nil {
+		if u.Protocol == "tcp" {
+			o.tcp(u.Meter, a, with)
+		} else {
+			o.http(u, seen, with)
+		}
+		o.int(retryDenials, u.Meter.Denied.Load(), with(labelReason.String(reasonBudget)))
+	}
+	listed, rest := a.book(u)
+	for _, b := range listed {
+		o.backend(b, with)
+	}
+	if rest != nil {
+		o.backend(*rest, with)
+	}
+	o.states(u, with)
+	o.int(ejections, a.ejections, with(labelReason.String(reasonFailuresInRow)))
+	for strategy, n := range a.picked {
+		o.int(picks, n, with(labelStrategy.String(strategy), labelResult.String(outcomeOK)))
+	}
+	for strategy, n := range a.unpicked {
+		o.int(picks, n, with(labelStrategy.String(strategy), labelResult.String("none")))
+	}
+	if u.Catalog != nil {
+		o.catalog(*u.Catalog, with)
+	}
+}
+
+// labeller makes the attribute set of a series of one upstream.
+type labeller func(...attribute.KeyValue) attribute.Set
+
+func (o observation) http(u Upstream, seen *upstream, with labeller) {
+	address := semconv.ServerAddress(text(u.Name))
+	for method, name := range methods {
+		label := semconv.HTTPRequestMethodKey.String(name)
+		if n, used := seen.serving.active(method); used {
+			o.int(httpServerActive, n, with(label, semconv.URLScheme("http")))
+		}
+		if n, used := seen.sending.active(method); used {
+			o.int(httpClientActive, n, with(label, address))
+		}
+	}
+	// HTTP/1 has one request on a connection; for HTTP/2 this is a bound.
+	open := max(0, u.Meter.Backends.Load())
+	active := min(open, max(0, u.Stats.Active))
+	o.int(httpClientConnections, active, with(address, semconv.HTTPConnectionStateActive))
+	o.int(httpClientConnections, open-active, with(address, semconv.HTTPConnectionStateIdle))
+	for i := range seen.retries {
+		if n := seen.retries[i].Load(); n > 0 {
+			cause := other
+			if i < len(kinds) {
+				cause = string(kinds[i])
+			}
+			o.int(retries, n, with(labelReason.String(cause)))
+		}
+	}
+}
+
+func (o observation) tcp(m *proxy.Meter, a *account, with labeller) {
+	o.int(tcpActive, max(0, m.Active.Load()), with())
+	o.int(tcpConnections, a.settled, with())
+	for kind, n := range m.Failures() {
+		o.int(tcpConnections, n, with(semconv.ErrorTypeKey.String(string(kind))))
+	}
+	o.int(tcpIO, m.Sent.Load(), with(semconv.NetworkIODirectionTransmit))
+	o.int(tcpIO, m.Received.Load(), with(semconv.NetworkIODirectionReceive))
+	o.int(retries, m.Retries.Load(), with()) // nobody tells why
+}
+
+func (o observation) backend(b backend, with labeller) {
+	id := keyBackend.String(text(b.id))
+	labels := []attribute.KeyValue{id}
+	if b.zone != "" {
+		labels = append(labels, keyZone.String(text(b.zone)))
+	}
+	plus := func(more ...attribute.KeyValue) attribute.Set { return with(append(more, labels...)...) }
+	set := plus()
+	o.int(backendRequests, b.totals.ok, plus(labelOutcome.String(outcomeOK)))
+	o.int(backendRequests, b.totals.failed, plus(labelOutcome.String(outcomeFailed)))
+	o.float(backendRequestTime, b.totals.busy.Seconds(), set)
+	o.int(backendActive, b.active, set)
+	o.int(backendWeight, b.weight, set)
+	if b.latency > 0 {
+		o.float(backendLatency, b.latency.Seconds(), set)
+	}
+}
+
+// backendStates are the words for verdicts, with zeros where there is none, so
+// that "no healthy backend" is a value and no absence.
+var backendStates = [...]struct {
+	word   string
+	states []health.State
+}{
+	{"healthy", []health.State{health.Up}},
+	{"unhealthy", []health.State{health.Down}},
+	{"ejected", []health.State{health.Ejected}},
+	{"draining", []health.State{health.Draining}},
+	{"warming", []health.State{health.Pending, health.Unseen}},
+}
+
+// states counts backends by zone and state. Zones of backends beyond the limit
+// are not told apart.
+func (o observation) states(u Upstream, with labeller) {
+	counts := make(map[string]map[health.State]int64)
+	for i, s := range u.Servers {
+		zone := s.Server.Zone
+		if i >= backendLimit {
+			zone = otherBackends
+		}
+		if counts[zone] == nil {
+			counts[zone] = make(map[health.State]int64)
+		}
+		counts[zone][s.Verdict.State]++
+	}
+	if len(counts) == 0 {
+		counts[""] = nil
+	}
+	for zone, byState := range counts {
+		var labels []attribute.KeyValue
+		if zone != "" {
+			labels = append(labels, keyZone.String(text(zone)))
+		}
+		for _, row := range backendStates {
+			var n int64
+			for _, state := range row.states {
+				n += byState[state]
+			}
+			o.int(backendCount, n, with(append(labels[:len(labels):len(labels)], labelState.String(row.word))...))
+		}
+	}
+}
+
+func (o observation) catalog(c Catalog, with labeller) {
+	var failed int64
+	for class, n := range c.Failures {
+		failed += n
+		o.int(discoveryErrors, n, with(semconv.ErrorTypeKey.String(class)))
+	}
+	o.int(discoveryUpdates, c.Answers, with(labelResult.String(outcomeOK)))
+	o.int(discoveryUpdates, failed, with(labelResult.String(outcomeFailed)))
+	if c.Answers > 0 {
+		o.int(discoveryIndex, int64(min(c.Index, math.MaxInt64)), with())
+		o.float(discoveryStaleness, c.Age.Seconds(), with())
+	}
+}
+
+// buildOf describes this build.
+func buildOf(c Config) attribute.Set {
+	return attribute.NewSet(labelVersion.String(c.Version), labelRevision.String(c.Revision), labelGo.String(runtime.Version()))
+}

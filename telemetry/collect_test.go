@@ -1,0 +1,320 @@
+package telemetry
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/outrigger-sidecar/outrigger/agent/proxy"
+	"github.com/outrigger-sidecar/outrigger/lb"
+	"github.com/outrigger-sidecar/outrigger/lb/health"
+)
+
+func serverStats(id, zone string, state health.State, requests, failures, active int64) lb.ServerStats {
+	return lb.ServerStats{
+		Server:  &lb.Server{ID: id, Address: id + ":80", Zone: zone},
+		Verdict: health.Verdict{State: state, Weight: 2}, Requests: requests, Failures: failures, Active: active,
+		Busy: 1500 * time.Millisecond, MeanResponseTime: 20 * time.Millisecond,
+	}
+}
+
+// everything is a source's answer in which nothing is missing.
+func everything() []Upstream {
+	web, db := new(proxy.Meter), new(proxy.Meter)
+	web.Backends.Store(5)
+	web.Denied.Store(2)
+	for _, m := range []*proxy.Meter{db} {
+		m.Requests.Store(10)
+		m.Active.Store(3)
+		m.Retries.Store(4)
+		m.Sent.Store(100)
+		m.Received.Store(200)
+	}
+	ejected := serverStats("b", "", health.Ejected, 4, 4, 0)
+	ejected.Ejections = 1
+	return []Upstream{{
+		Name: "web", Strategy: "random", Protocol: "http", Meter: web, Stats: lb.Stats{Active: 2},
+		Servers: []lb.ServerStats{serverStats("a", "z1", health.Up, 10, 1, 2), ejected},
+		Catalog: &Catalog{Index: 42, Age: 3 * time.Second, Answers: 7, Failures: map[string]int64{"timeout": 2}},
+	}, {
+		Name: "db", Strategy: "round_robin", Protocol: "tcp", Meter: db,
+		Servers: []lb.ServerStats{serverStats("d", "z1", health.Up, 10, 0, 3)},
+	}}
+}
+
+func TestCollect(t *testing.T) {
+	rig := newRig(t, trusting())
+	taken := time.Unix(1700000000, 5e8)
+	rig.source.state.Store(&AgentState{ReloadsGood: 3, ReloadsBad: 1, LastReload: taken})
+	o := rig.Observer("web", nil)
+	carry(o, request("GET", "http://web.local/"), good)
+	open := o.Begin(request("POST", "http://web.local/"))
+	try := open.Attempt(attempted(request("POST", "http://web.local/")), backendA, 1, "reset")
+	all := rig.with(everything()...).collect(t)
+	for name, want := range map[string]map[string]float64{
+		httpServerActive: {
+			"url.scheme=http,http.request.method=GET,outrigger.upstream.name=web":  0,
+			"url.scheme=http,http.request.method=POST,outrigger.upstream.name=web": 1,
+		},
+		httpClientActive: {
+			"server.address=web,http.request.method=GET,outrigger.upstream.name=web":  0,
+			"server.address=web,http.request.method=POST,outrigger.upstream.name=web": 1,
+		},
+		httpClientConnections: {
+			"server.address=web,http.connection.state=active,outrigger.upstream.name=web": 2,
+			"server.address=web,http.connection.state=idle,outrigger.upstream.name=web":   3,
+		},
+		tcpActive:      {"outrigger.upstream.name=db": 3},
+		tcpConnections: {"outrigger.upstream.name=db": 10},
+		tcpIO: {
+			"network.io.direction=transmit,outrigger.upstream.name=db": 100,
+			"network.io.direction=receive,outrigger.upstream.name=db":  200,
+		},
+		backendCount: {
+			"state=healthy,outrigger.backend.zone=z1,outrigger.upstream.name=web":   1,
+			"state=unhealthy,outrigger.backend.zone=z1,outrigger.upstream.name=web": 0,
+			"state=ejected,outrigger.backend.zone=z1,outrigger.upstream.name=web":   0,
+			"state=draining,outrigger.backend.zone=z1,outrigger.upstream.name=web":  0,
+			"state=warming,outrigger.backend.zone=z1,outrigger.upstream.name=web":   0,
+			"state=healthy,outrigger.upstream.name=web":                             0,
+			"state=unhealthy,outrigger.upstream.name=web":                           0,
+			"state=ejected,outrigger.upstream.name=web":                             1,
+			"state=draining,outrigger.upstream.name=web":                            0,
+			"state=warming,outrigger.upstream.name=web":                             0,
+			"state=healthy,outrigger.backend.zone=z1,outrigger.upstream.name=db":    1,
+			"state=unhealthy,outrigger.backend.zone=z1,outrigger.upstream.name=db":  0,
+			"state=ejected,outrigger.backend.zone=z1,outrigger.upstream.name=db":    0,
+			"state=draining,outrigger.backend.zone=z1,outrigger.upstream.name=db":   0,
+			"state=warming,outrigger.backend.zone=z1,outrigger.upstream.name=db":    0,
+		},
+		backendRequests: {
+			"outcome=ok,outrigger.backend.id=a,outrigger.backend.zone=z1,outrigger.upstream.name=web":     7,
+			"outcome=failed,outrigger.backend.id=a,outrigger.backend.zone=z1,outrigger.upstream.name=web": 1,
+			"outcome=ok,outrigger.backend.id=b,outrigger.upstream.name=web":                               0,
+			"outcome=failed,outrigger.backend.id=b,outrigger.upstream.name=web":                           4,
+			"outcome=ok,outrigger.backend.id=d,outrigger.backend.zone=z1,outrigger.upstream.name=db":      7,
+			"outcome=failed,outrigger.backend.id=d,outrigger.backend.zone=z1,outrigger.upstream.name=db":  0,
+		},
+		picks: {
+			"result=ok,strategy=random,outrigger.upstream.name=web":       14,
+			"result=none,strategy=random,outrigger.upstream.name=web":     0,
+			"result=ok,strategy=round_robin,outrigger.upstream.name=db":   10,
+			"result=none,strategy=round_robin,outrigger.upstream.name=db": 0,
+		},
+		retries:            {"reason=reset,outrigger.upstream.name=web": 1, "outrigger.upstream.name=db": 4},
+		retryDenials:       {"reason=budget,outrigger.upstream.name=web": 2, "reason=budget,outrigger.upstream.name=db": 0},
+		ejections:          {"reason=consecutive_failures,outrigger.upstream.name=web": 1, "reason=consecutive_failures,outrigger.upstream.name=db": 0},
+		discoveryIndex:     {"outrigger.upstream.name=web": 42},
+		discoveryStaleness: {"outrigger.upstream.name=web": 3},
+		discoveryUpdates:   {"result=ok,outrigger.upstream.name=web": 7, "result=failed,outrigger.upstream.name=web": 2},
+		discoveryErrors:    {"error.type=timeout,outrigger.upstream.name=web": 2},
+		configReloads:      {"result=ok": 3, "result=failed": 1},
+		configLastSuccess:  {"": 1700000000.5},
+		telemetrySpans:     {"result=ended": 2, "result=exported": 2, "result=failed": 0},
+		telemetryErrors:    {"signal=traces": 0, "signal=metrics": 0},
+	} {
+		got := sums(t, all, name)
+		if len(got) != len(want) {
+			t.Errorf("%s: %d series, not %d: %v", name, len(got), len(want), got)
+		}
+		for series, v := range want {
+			if n, ok := got[series]; !ok || math.Abs(n-v) > 1e-9 {
+				t.Errorf("%s{%s} is %v (there: %v), not %v", name, series, n, ok, v)
+			}
+		}
+	}
+	for name, want := range map[string]float64{backendRequestTime: 1.5, backendLatency: .02, backendWeight: 2, backendActive: 2} {
+		if got := sums(t, all, name)["outrigger.backend.id=a,outrigger.backend.zone=z1,outrigger.upstream.name=web"]; got != want {
+			t.Errorf("%s is %v, not %v", name, got, want)
+		}
+	}
+	try.End(good)
+	open.End(good)
+}
+
+func TestTCPFailures(t *testing.T) {
+	rig := newRig(t, trusting())
+	_, serve := tcpProxy(t)
+	meter := serve(t)
+	got := sums(t, rig.with(Upstream{Name: "db", Strategy: "random", Protocol: "tcp", Meter: meter}).collect(t), tcpConnections)
+	if got["outrigger.upstream.name=db"] != 0 || got["error.type=no_backend,outrigger.upstream.name=db"] != 1 {
+		t.Errorf("%v", got)
+	}
+	if got := sums(t, rig.collect(t), picks); got["result=none,strategy=random,outrigger.upstream.name=db"] != 1 {
+		t.Errorf("%v", got)
+	}
+}
+
+// Removed backends and upstreams leave no series.
+func TestRemovedBackendsVanish(t *testing.T) {
+	rig := newRig(t, trusting())
+	one := func(ids ...string) Upstream {
+		u := Upstream{Name: "web", Protocol: "http"}
+		for _, id := range ids {
+			u.Servers = append(u.Servers, serverStats(id, "", health.Up, 5, 0, 0))
+		}
+		return u
+	}
+	rig.with(one("a", "b"), Upstream{Name: "gone", Servers: one("x").Servers}).collect(t)
+	all := rig.with(one("b")).collect(t)
+	for name, m := range all {
+		if strings.HasPrefix(name, "go.") {
+			continue
+		}
+		for series := range sums(t, map[string]metricdata.Metrics{name: m}, name) {
+			if strings.Contains(series, "backend.id=a") || strings.Contains(series, "name=gone") {
+				t.Errorf("%s{%s} is still there", name, series)
+			}
+		}
+	}
+	if len(sums(t, all, backendWeight)) != 1 {
+		t.Errorf("%v", sums(t, all, backendWeight))
+	}
+}
+
+func TestManyBackends(t *testing.T) {
+	rig := newRig(t, trusting())
+	u := Upstream{Name: "web", Protocol: "http"}
+	for i := range backendLimit + 50 {
+		u.Servers = append(u.Servers, serverStats(fmt.Sprintf("s%04d", i), fmt.Sprint("z", i), health.Up, 5, 1, 1))
+	}
+	all := rig.with(u).collect(t)
+	got := sums(t, all, backendRequests)
+	if len(got) != 2*(backendLimit+1) {
+		t.Errorf("%d series", len(got))
+	}
+	if n := got["outcome=ok,outrigger.backend.id=_other,outrigger.upstream.name=web"]; n != 3*50 {
+		t.Errorf("the others have %v requests", n)
+	}
+	if n := sums(t, all, backendWeight)["outrigger.backend.id=_other,outrigger.upstream.name=web"]; n != 2*50 {
+		t.Errorf("the others have a weight of %v", n)
+	}
+	if n := len(sums(t, all, backendLatency)); n != backendLimit {
+		t.Errorf("%d latencies: the others have none in common", n)
+	}
+	if n := sums(t, all, backendCount)["state=healthy,outrigger.backend.zone=_other,outrigger.upstream.name=web"]; n != 50 {
+		t.Errorf("%v healthy others", n)
+	}
+
+	// The limit is each upstream's own: the SDK's must not come before it.
+	var several []Upstream
+	for i := range 5 {
+		u.Name = fmt.Sprint("web", i)
+		several = append(several, u)
+	}
+	if n := len(sums(t, rig.with(several...).collect(t), backendRequests)); n != 5*2*(backendLimit+1) {
+		t.Errorf("%d series of 5 upstreams", n)
+	}
+}
+
+// Everything that is emitted is declared, and the other way round.
+func TestInstrumentsAreTheWholeTruth(t *testing.T) {
+	rig := newRig(t, trusting())
+	rig.source.state.Store(&AgentState{LastReload: time.Now()})
+	o := rig.Observer("web", nil)
+	carry(o, request("GET", "http://web.local/"), proxy.Result{Status: 500, Major: 1, GRPC: -1})
+	for status := 100; status < 500; status++ {
+		carry(o, request("GET", "http://web.local/"), proxy.Result{Status: status, Major: 2, GRPC: -1})
+	}
+	x := o.Begin(request("GET", "http://web.local/"))
+	x.Attempt(attempted(request("GET", "http://web.local/")), backendA, 1, "reset").End(good)
+	x.End(good)
+	rig.HealthCheck("web", "http", true, time.Second)
+	rig.Propagated("web", time.Millisecond)
+	upstreams := everything()
+	_, serve := tcpProxy(t)
+	upstreams = append(upstreams, Upstream{Name: "broken", Protocol: "tcp", Meter: serve(t)})
+	all := rig.with(upstreams...).collect(t)
+
+	for _, i := range Instruments() {
+		m, ok := all[i.Name]
+		if !ok {
+			t.Errorf("%s is declared and never emitted", i.Name)
+			continue
+		}
+		delete(all, i.Name)
+		if m.Unit != i.Unit || m.Description != i.Description {
+			t.Errorf("%s: unit %q, description %q", i.Name, m.Unit, m.Description)
+		}
+		if kind := kindOf(m.Data); kind != i.Kind {
+			t.Errorf("%s is a %s", i.Name, kind)
+		}
+		used := make(map[attribute.Key]bool)
+		for _, set := range setsOf(m.Data) {
+			for _, kv := range set.ToSlice() {
+				used[kv.Key] = true
+				if !slices.Contains(i.Attributes, kv.Key) {
+					t.Errorf("%s has the attribute %s, which is not declared", i.Name, kv.Key)
+				}
+			}
+		}
+		for _, key := range i.Attributes {
+			if !used[key] {
+				t.Errorf("%s never has the attribute %s", i.Name, key)
+			}
+		}
+		if h, ok := m.Data.(metricdata.Histogram[float64]); ok && !slices.Equal(h.DataPoints[0].Bounds, i.Buckets) {
+			t.Errorf("%s has other buckets: %v", i.Name, h.DataPoints[0].Bounds)
+		}
+	}
+	for name := range all {
+		if !strings.HasPrefix(name, "go.") {
+			t.Errorf("%s is emitted and not declared", name)
+		}
+		delete(all, name)
+	}
+	if !strings.Contains(semconv.SchemaURL, "1.43") {
+		t.Error("the conventions are others than documented")
+	}
+}
+
+func kindOf(data metricdata.Aggregation) Kind {
+	switch d := data.(type) {
+	case metricdata.Histogram[float64]:
+		return Histogram
+	case metricdata.Sum[int64]:
+		return sumKind(d.IsMonotonic)
+	case metricdata.Sum[float64]:
+		return sumKind(d.IsMonotonic)
+	}
+	return Gauge
+}
+
+func sumKind(monotonic bool) Kind {
+	if monotonic {
+		return Counter
+	}
+	return UpDownCounter
+}
+
+func setsOf(data metricdata.Aggregation) (sets []attribute.Set) {
+	switch d := data.(type) {
+	case metricdata.Histogram[float64]:
+		for _, p := range d.DataPoints {
+			sets = append(sets, p.Attributes)
+		}
+	case metricdata.Sum[int64]:
+		sets = setsIn(d.DataPoints)
+	case metricdata.Sum[float64]:
+		sets = setsIn(d.DataPoints)
+	case metricdata.Gauge[int64]:
+		sets = setsIn(d.DataPoints)
+	case metricdata.Gauge[float64]:
+		sets = setsIn(d.DataPoints)
+	}
+	return sets
+}
+
+func setsIn[N int64 | float64](points []metricdata.DataPoint[N]) (sets []attribute.Set) {
+	for _, p := range points {
+		sets = append(sets, p.Attributes)
+	}
+	return sets
+}

@@ -1,0 +1,106 @@
+package telemetry
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+)
+
+// Config is what the agent's configuration says. The OTEL_* variables of the
+// environment come before it. The zero value exports no traces, and metrics to
+// Prometheus.
+type Config struct {
+	App               string // outrigger.app.name; "" leaves it out
+	Version, Revision string // of this build
+	Traces            Traces
+	Metrics           Metrics
+	ShutdownTimeout   time.Duration // 0: 5 s
+	// OnError hears what went wrong with telemetry: once a minute for the same
+	// text. It is called from several goroutines and must not block; nil drops
+	// it.
+	OnError func(error)
+}
+
+// Exporter says where a signal goes.
+type Exporter struct {
+	Exporters []string // of "otlp", "stdout", "prometheus" (metrics alone), or "none"; empty is the signal's default
+	Protocol  string   // of otlp: "grpc" or "http/protobuf"; "" is grpc
+	Endpoint  string   // of otlp: http:// or https:// and a host; "" is the protocol's port on localhost
+}
+
+// Traces says what becomes of spans. Without exporters there are none, and
+// trace headers pass as they are.
+type Traces struct {
+	Exporter
+	SampleRatio   float64 // share of the traces begun here that is recorded, 0 to 1; a caller's decision is kept
+	TrustIncoming bool    // a caller's span is the parent; else it is linked from a trace of its own
+}
+
+// Metrics says what becomes of metrics, by default prometheus.
+type Metrics struct {
+	Exporter
+	Interval time.Duration // between two pushes of otlp and stdout; 0: a minute
+}
+
+// The names of exporters and protocols.
+const (
+	exporterOTLP       = "otlp"
+	exporterStdout     = "stdout"
+	exporterPrometheus = "prometheus"
+	exporterNone       = "none"
+
+	protocolGRPC = "grpc"
+	protocolHTTP = "http/protobuf"
+)
+
+// exporterNames lists what a signal can be sent to.
+func exporterNames(signal string) []string {
+	if signal == signalMetrics {
+		return []string{exporterOTLP, exporterStdout, exporterNone, exporterPrometheus}
+	}
+	return []string{exporterOTLP, exporterStdout, exporterNone}
+}
+
+func (c Config) validate() error {
+	if err := c.Traces.Exporter.validate(signalTraces); err != nil {
+		return err
+	}
+	if err := c.Metrics.Exporter.validate(signalMetrics); err != nil {
+		return err
+	}
+	if err := checkRatio(c.Traces.SampleRatio); err != nil {
+		return fmt.Errorf("telemetry: traces: %w", err)
+	}
+	if c.Metrics.Interval < 0 || c.ShutdownTimeout < 0 {
+		return fmt.Errorf("telemetry: an interval of %v or a shutdown timeout of %v is negative", c.Metrics.Interval, c.ShutdownTimeout)
+	}
+	return nil
+}
+
+func (e Exporter) validate(signal string) error {
+	for _, name := range e.Exporters {
+		if !slices.Contains(exporterNames(signal), name) {
+			return fmt.Errorf("telemetry: %s have no exporter %q", signal, name)
+		}
+		if name == exporterNone && len(e.Exporters) > 1 {
+			return fmt.Errorf("telemetry: %s go to none and elsewhere", signal)
+		}
+	}
+	switch e.Protocol {
+	case "", protocolGRPC, protocolHTTP:
+	default:
+		return fmt.Errorf("telemetry: %s: no protocol %q", signal, e.Protocol)
+	}
+	if e.Endpoint == "" {
+		return nil
+	}
+	u, err := url.Parse(e.Endpoint)
+	if err != nil {
+		return fmt.Errorf("telemetry: %s: endpoint: %w", signal, err)
+	}
+	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return fmt.Errorf("telemetry: %s: endpoint %q is no http:// or https:// URL with a host", signal, e.Endpoint)
+	}
+	return nil
+}

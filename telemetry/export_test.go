@@ -1,0 +1,306 @@
+package telemetry
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/outrigger-sidecar/outrigger/agent/proxy"
+)
+
+// reports collects what OnError hears.
+type reports struct {
+	mu  sync.Mutex
+	all []error
+}
+
+func (r *reports) add(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = append(r.all, err)
+}
+
+func (r *reports) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.all)
+}
+
+func setup(t testing.TB, c Config) *Telemetry {
+	t.Helper()
+	start := time.Now()
+	tel, err := Setup(t.Context(), c, new(fakeSource))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tel.Shutdown(context.Background()) }) // a second one does nothing
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("Setup took %v", took)
+	}
+	return tel
+}
+
+// What the environment says, and what the configuration says, both get spans
+// and metrics to a collector by both protocols.
+func TestOTLP(t *testing.T) {
+	clearEnv(t)
+	for _, protocol := range []string{protocolGRPC, protocolHTTP} {
+		for _, by := range []string{"env", "config"} {
+			t.Run(protocol+" by "+by, func(t *testing.T) {
+				collector := newCollector(t, protocol, "ok")
+				var heard reports
+				c := trusting()
+				c.App, c.OnError, c.ShutdownTimeout = "shop", heard.add, 10*time.Second
+				if by == "env" {
+					t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+					t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+					t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "api-key=secret")
+					t.Setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
+					t.Setenv("OTEL_TRACES_EXPORTER", "otlp")
+					t.Setenv("OTEL_METRICS_EXPORTER", "otlp")
+					t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "team=a")
+					c.Traces.Endpoint, c.Metrics.Endpoint = "http://127.0.0.1:1", "http://127.0.0.1:1" // must not be asked
+				} else {
+					out := Exporter{Exporters: []string{"otlp"}, Protocol: protocol, Endpoint: collector.url}
+					c.Traces.Exporter, c.Metrics.Exporter = out, out
+				}
+				tel := setup(t, c)
+				header := carry(tel.Observer("web", nil), request("GET", "http://web.local/", "traceparent", sampledParent), good)
+				if p, _ := parseTraceparent(header.Get("Traceparent")); p.trace.String() != callersTrace || p.span.String() == callersSpan {
+					t.Errorf("the backend saw %v", header)
+				}
+				if err := tel.Shutdown(t.Context()); err != nil {
+					t.Error(err)
+				}
+				collector.mu.Lock()
+				defer collector.mu.Unlock()
+				if !slices.Equal(collector.spans, []string{"GET", "GET"}) {
+					t.Errorf("spans: %q", collector.spans)
+				}
+				for _, name := range []string{httpServerDuration, httpClientDuration, telemetrySpans, buildInfo, "go.goroutine.count"} {
+					if !collector.metrics[name] {
+						t.Errorf("%s did not arrive", name)
+					}
+				}
+				if collector.resource["service.name"] != "outrigger" || collector.resource["outrigger.app.name"] != "shop" {
+					t.Errorf("resource: %v", collector.resource)
+				}
+				if by == "env" && (collector.header.Get("Api-Key") != "secret" || !collector.gzipped || collector.resource["team"] != "a") {
+					t.Errorf("not as the environment says: %v, %v", collector.header, collector.resource)
+				}
+				if tel.exports.ended.Load() != 2 || tel.exports.exported.Load() != 2 || heard.count() != 0 {
+					t.Errorf("%d ended, %d exported; heard %v", tel.exports.ended.Load(), tel.exports.exported.Load(), heard.all)
+				}
+			})
+		}
+	}
+}
+
+// Spans with text that is no UTF-8 must not spoil the batch they are in.
+func TestOTLPOfAnOddRequest(t *testing.T) {
+	clearEnv(t)
+	collector := newCollector(t, protocolHTTP, "ok")
+	c := trusting()
+	c.Traces.Exporter = Exporter{Exporters: []string{"otlp"}, Protocol: protocolHTTP, Endpoint: collector.url}
+	tel := setup(t, c)
+	r := request("GET", "http://web.local/")
+	r.Header["User-Agent"] = []string{"\xff"}
+	r.URL.RawQuery, r.Host, r.Method = "\xfe=\xfe", "\xfd", "\xfc"
+	r.Header["Content-Type"] = []string{"application/grpc"}
+	r.URL.Path = "/\xfb"
+	carry(tel.Observer("web", nil), r, proxy.Result{Error: "\xfa", GRPC: -1})
+	if err := tel.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if n := tel.exports.exported.Load(); n != 2 {
+		t.Errorf("%d exported", n)
+	}
+}
+
+// A collector that is away, fails or hangs costs requests nothing, is told of
+// and counted, and does not keep the agent from ending.
+func TestCollectorInTrouble(t *testing.T) {
+	clearEnv(t)
+	t.Setenv("OTEL_BSP_MAX_QUEUE_SIZE", "16")
+	t.Setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "8")
+	for _, protocol := range []string{protocolGRPC, protocolHTTP} {
+		for _, mode := range []string{"unavailable", "hang", "refuse"} {
+			t.Run(protocol+" "+mode, func(t *testing.T) {
+				collector := newCollector(t, protocol, mode)
+				var heard reports
+				out := Exporter{Exporters: []string{"otlp"}, Protocol: protocol, Endpoint: collector.url}
+				c := trusting()
+				c.Traces.Exporter, c.Metrics.Exporter, c.OnError = out, out, heard.add
+				c.Metrics.Interval = 10 * time.Millisecond
+				c.ShutdownTimeout = 500 * time.Millisecond
+				tel := setup(t, c)
+				o := tel.Observer("web", nil)
+				start := time.Now()
+				for range 500 {
+					if carry(o, request("GET", "http://web.local/"), good).Get("Traceparent") == "" {
+						t.Fatal("no traceparent")
+					}
+				}
+				if took := time.Since(start); took > 2*time.Second {
+					t.Errorf("500 requests took %v", took)
+				}
+				if mode != "refuse" {
+					<-collector.asks
+				}
+				start = time.Now()
+				err := tel.Shutdown(t.Context())
+				// The limit, and what a busy machine may add to it.
+				if took := time.Since(start); took > c.ShutdownTimeout+500*time.Millisecond {
+					t.Errorf("Shutdown took %v", took)
+				}
+				if err == nil {
+					t.Error("Shutdown tells of nothing")
+				}
+				e := tel.exports
+				if e.ended.Load() != 1000 || e.exported.Load() != 0 || e.failed.Load() == 0 || e.failed.Load() == 1000 {
+					t.Errorf("%d ended, %d exported, %d failed", e.ended.Load(), e.exported.Load(), e.failed.Load())
+				}
+				if e.tracesFailed.Load() == 0 || e.metricsFailed.Load() == 0 {
+					t.Errorf("%d and %d exports failed", e.tracesFailed.Load(), e.metricsFailed.Load())
+				}
+				if heard.count() == 0 {
+					t.Error("nobody was told")
+				}
+				if again := tel.Shutdown(t.Context()); !errors.Is(again, err) {
+					t.Errorf("a second Shutdown: %v", again)
+				}
+			})
+		}
+	}
+}
+
+// What cannot work is told, and nothing of it is left running.
+func TestSetupThatFails(t *testing.T) {
+	clearEnv(t)
+	s := httptest.NewTLSServer(nil)
+	defer s.Close()
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", file)
+	out := Exporter{Exporters: []string{"otlp", "stdout"}, Protocol: protocolHTTP, Endpoint: "http://127.0.0.1:1"}
+	c := Config{Traces: Traces{Exporter: out}, Metrics: Metrics{Exporter: out}}
+	c.Metrics.Exporters = []string{"prometheus", "otlp"}
+	if _, err := Setup(t.Context(), c, nil); err == nil || !strings.Contains(err.Error(), "traces to otlp") {
+		t.Error(err)
+	}
+}
+
+// Metrics are pushed at the environment's interval, without being asked.
+func TestPush(t *testing.T) {
+	clearEnv(t)
+	collector := newCollector(t, protocolGRPC, "ok")
+	t.Setenv("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", collector.url)
+	t.Setenv("OTEL_METRIC_EXPORT_INTERVAL", "10")
+	c := Config{Metrics: Metrics{Interval: time.Hour}}
+	tel := setup(t, c)
+	<-collector.asks
+	if tel.scrape == nil {
+		t.Error("prometheus did not stay")
+	}
+	if err := tel.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStdout(t *testing.T) {
+	clearEnv(t)
+	var mu sync.Mutex
+	var written bytes.Buffer
+	out := writer(func(p []byte) (int, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return written.Write(p)
+	})
+	e := newExports()
+	d := destination{exporters: []string{exporterStdout}}
+	readers, _, err := newReaders(t.Context(), d, time.Hour, e, out, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	processors, err := newSpanProcessors(t.Context(), d, e, out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := trusting()
+	c.ShutdownTimeout = 5 * time.Second
+	tel, err := assemble(c, nil, nil, pipeline{processors: processors, readers: readers, exports: e}, new(reporter))
+	if err != nil {
+		t.Fatal(err)
+	}
+	carry(tel.Observer("web", nil), request("GET", "http://web.local/"), good)
+	if err := tel.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	lines := 0
+	for decoder := json.NewDecoder(&written); decoder.More(); lines++ {
+		var line map[string]any
+		if err := decoder.Decode(&line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if lines != 3 {
+		t.Errorf("%d objects, not two spans and the metrics", lines)
+	}
+}
+
+// Where nothing is exported nothing runs, and headers pass as they are.
+func TestDisabled(t *testing.T) {
+	clearEnv(t)
+	for name, set := range map[string]func(*testing.T, *Config){
+		"OTEL_SDK_DISABLED": func(t *testing.T, c *Config) {
+			t.Setenv("OTEL_SDK_DISABLED", "TRUE")
+			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+			c.Traces.Exporters = []string{"otlp"}
+		},
+		"none by env": func(t *testing.T, c *Config) {
+			t.Setenv("OTEL_TRACES_EXPORTER", "none")
+			t.Setenv("OTEL_METRICS_EXPORTER", "none")
+			c.Traces.Exporters = []string{"otlp"}
+		},
+		"none by config": func(_ *testing.T, c *Config) {
+			c.Traces.Exporters, c.Metrics.Exporters = []string{"none"}, []string{"none"}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := trusting()
+			set(t, &c)
+			tel := setup(t, c)
+			o := tel.Observer("web", nil)
+			if o != (proxy.Unobserved{}) {
+				t.Errorf("observed by %T", o)
+			}
+			if got := carry(o, request("GET", "http://web.local/", "traceparent", sampledParent), good); got.Get("Traceparent") != sampledParent {
+				t.Errorf("%v", got)
+			}
+			tel.HealthCheck("web", "http", true, time.Second)
+			tel.Propagated("web", time.Second)
+			if code, _ := scrape(t, tel, ""); code != 404 {
+				t.Errorf("a scrape gets %d", code)
+			}
+			if err := tel.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(p []byte) (int, error) { return w(p) }

@@ -1,0 +1,84 @@
+package telemetry
+
+import (
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+)
+
+// Kind is what an instrument does with its measurements.
+type Kind string
+
+// The kinds of instruments. All but histograms are read at collection.
+const (
+	Histogram     Kind = "histogram"
+	Counter       Kind = "counter"
+	UpDownCounter Kind = "updowncounter"
+	Gauge         Kind = "gauge"
+)
+
+// Instrument describes one metric.
+type Instrument struct {
+	Name        string
+	Kind        Kind
+	Unit        string // UCUM; durations are in "s" and, alone, not whole numbers
+	Description string
+	Attributes  []attribute.Key // all that its series may carry
+	Buckets     []float64       // upper bounds, of a histogram
+}
+
+// Instruments lists every metric that the agent emits itself, in the order of
+// their names' families. Those of the Go runtime (go.*) come on top of it.
+func Instruments() []Instrument {
+	// Of semconv for HTTP, and a finer one for what happens inside.
+	coarse := []float64{.005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10}
+	fine := []float64{.00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .5, 1}
+
+	keys := func(k ...attribute.Key) []attribute.Key { return k }
+	backend := keys(keyUpstream, keyBackend, keyZone)
+	return []Instrument{
+		{httpServerDuration, Histogram, unitSeconds, "Duration of requests from the app, retries included.",
+			keys(keyUpstream, semconv.HTTPRequestMethodKey, semconv.URLSchemeKey, semconv.HTTPResponseStatusCodeKey,
+				semconv.NetworkProtocolVersionKey, semconv.ErrorTypeKey, keyOverflow), coarse},
+		{httpServerActive, UpDownCounter, unitRequests, "Requests from the app under way.",
+			keys(keyUpstream, semconv.HTTPRequestMethodKey, semconv.URLSchemeKey), nil},
+		{httpClientDuration, Histogram, unitSeconds, "Duration of attempts at backends.",
+			keys(keyUpstream, semconv.HTTPRequestMethodKey, semconv.ServerAddressKey, semconv.HTTPResponseStatusCodeKey,
+				semconv.NetworkProtocolVersionKey, semconv.ErrorTypeKey, keyOverflow), coarse},
+		{httpClientActive, UpDownCounter, unitRequests, "Attempts at backends under way.",
+			keys(keyUpstream, semconv.HTTPRequestMethodKey, semconv.ServerAddressKey), nil},
+		{httpClientConnections, UpDownCounter, unitConnections, "Open connections to backends; at most as many count as active as there are attempts.",
+			keys(keyUpstream, semconv.HTTPConnectionStateKey, semconv.ServerAddressKey), nil},
+
+		{tcpActive, UpDownCounter, unitConnections, "TCP connections from the app under way.", keys(keyUpstream), nil},
+		{tcpConnections, Counter, unitConnections, "TCP connections from the app that ended.", keys(keyUpstream, semconv.ErrorTypeKey), nil},
+		{tcpIO, Counter, "By", "Bytes carried over TCP; transmit is from the app to backends.",
+			keys(keyUpstream, semconv.NetworkIODirectionKey), nil},
+
+		{backendCount, UpDownCounter, "{backend}", "Backends by state, with those removed not long ago.", keys(keyUpstream, keyZone, labelState), nil},
+		{backendRequests, Counter, unitRequests, "Requests or connections that a backend was given and that ended.",
+			append(backend[:3:3], labelOutcome), nil},
+		{backendRequestTime, Counter, unitSeconds, "Sum of a backend's response times.", backend, nil},
+		{backendActive, UpDownCounter, unitRequests, "Requests or connections that a backend has.", backend, nil},
+		{backendWeight, Gauge, "{weight}", "A backend's weight in force; 0 when it is out.", backend, nil},
+		{backendLatency, Gauge, unitSeconds, "A backend's smoothed response time.", backend, nil},
+
+		{picks, Counter, "{pick}", "Choices of a backend.", keys(keyUpstream, labelStrategy, labelResult), nil},
+		{retries, Counter, "{retry}", "Further attempts after a failed one.", keys(keyUpstream, labelReason), nil},
+		{retryDenials, Counter, "{retry}", "Retries that were not allowed.", keys(keyUpstream, labelReason), nil},
+		{ejections, Counter, "{ejection}", "Backends taken out because of failed requests.", keys(keyUpstream, labelReason), nil},
+		{healthCheckDuration, Histogram, unitSeconds, "Duration of probes.", keys(keyUpstream, labelType, labelResult), coarse},
+
+		{discoveryIndex, Gauge, "{index}", "The catalog's index of the last answer.", keys(keyUpstream), nil},
+		{discoveryStaleness, Gauge, unitSeconds, "Time since the catalog's last good answer.", keys(keyUpstream), nil},
+		{discoveryUpdates, Counter, "{update}", "Answers of the catalog.", keys(keyUpstream, labelResult), nil},
+		{discoveryErrors, Counter, "{error}", "Failed queries of the catalog.", keys(keyUpstream, semconv.ErrorTypeKey), nil},
+		{discoveryPropagation, Histogram, unitSeconds, "From the catalog's answer to the pool in force.", keys(keyUpstream), fine},
+
+		{configReloads, Counter, "{reload}", "Times that the configuration was read again.", keys(labelResult), nil},
+		{configLastSuccess, Gauge, unitSeconds, "Unix time at which the configuration in force was taken.", nil, nil},
+		{telemetrySpans, Counter, "{span}", "Spans by what became of them, for each exporter; ended less exported and failed are waiting or dropped.",
+			keys(labelResult), nil},
+		{telemetryErrors, Counter, "{error}", "Failed exports.", keys(labelSignal), nil},
+		{buildInfo, Gauge, "{info}", "1, with what this build is.", keys(labelVersion, labelRevision, labelGo), nil},
+	}
+}

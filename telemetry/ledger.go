@@ -1,0 +1,164 @@
+package telemetry
+
+import (
+	"time"
+
+	"github.com/outrigger-sidecar/outrigger/agent/proxy"
+	"github.com/outrigger-sidecar/outrigger/lb"
+)
+
+// backendLimit is how many backends of one upstream have series of their own.
+// The others are summed in one.
+const backendLimit = 256
+
+// ledger makes counters out of what balancers and meters know. Those numbers
+// belong to servers that come and go, and are read one after the other while
+// requests end; a counter that goes down would be taken for a restart and be
+// counted twice. So each collection only adds what is new since the last. It
+// is guarded by the collector.
+type ledger map[string]*account
+
+// account is the ledger of one upstream.
+type account struct {
+	servers   map[serverKey]reading
+	backends  map[string]*totals // by ID, those with series of their own
+	rest      totals             // of the backends beyond the limit
+	picked    map[string]int64   // by strategy
+	unpicked  map[string]int64   // by strategy
+	ejections int64
+
+	meter     *proxy.Meter
+	noBackend int64 // of meter, when last read
+	settled   int64 // connections without a failure
+}
+
+// serverKey is what a balancer keeps numbers by.
+type serverKey struct{ id, address string }
+
+// reading is what a server's numbers were.
+type reading struct {
+	requests, ok, failed, ejections int64
+	busy                            time.Duration
+}
+
+// totals are a backend's counters.
+type totals struct {
+	ok, failed int64
+	busy       time.Duration
+}
+
+// backend is one backend, or the rest of them, as it is reported.
+type backend struct {
+	id, zone       string
+	totals         *totals
+	active, weight int64
+	latency        time.Duration
+}
+
+// account brings the books of u up to date.
+func (l ledger) account(u Upstream) *account {
+	a, ok := l[u.Name]
+	if !ok {
+		a = &account{backends: make(map[string]*totals), picked: make(map[string]int64), unpicked: make(map[string]int64)}
+		l[u.Name] = a
+	}
+	if u.Meter != nil {
+		a.read(u)
+	}
+	return a
+}
+
+// keep closes the accounts of upstreams that are gone.
+func (l ledger) keep(all []Upstream) {
+	present := make(map[string]bool, len(all))
+	for _, u := range all {
+		present[u.Name] = true
+	}
+	for name := range l {
+		if !present[name] {
+			delete(l, name)
+		}
+	}
+}
+
+func (a *account) read(u Upstream) {
+	if a.meter != u.Meter {
+		a.meter, a.noBackend, a.settled = u.Meter, 0, 0
+	}
+	ended := u.Meter.Requests.Load()
+	failures := u.Meter.Failures()
+	a.unpicked[u.Strategy] += failures[proxy.NoBackend] - a.noBackend
+	a.noBackend = failures[proxy.NoBackend]
+	for _, n := range failures {
+		ended -= n
+	}
+	a.settled = max(a.settled, ended)
+}
+
+// book adds what the servers did since the last time, and lists the backends;
+// rest sums those beyond the limit and is nil when there are none.
+func (a *account) book(u Upstream) (listed []backend, rest *backend) {
+	servers := make(map[serverKey]reading, len(u.Servers))
+	backends := make(map[string]*totals, len(u.Servers))
+	places := make(map[string]int, len(u.Servers)) // in listed, by ID
+	for _, s := range u.Servers {
+		key := serverKey{s.Server.ID, s.Server.Address}
+		now, since := advance(a.servers[key], s)
+		servers[key] = now
+		a.picked[u.Strategy] += since.requests
+		a.ejections += since.ejections
+
+		place, known := places[key.id] // as when it moved to another address
+		switch {
+		case known:
+		case len(listed) < backendLimit:
+			t := a.backends[key.id]
+			if t == nil {
+				t = new(totals)
+			}
+			place = len(listed)
+			places[key.id], backends[key.id] = place, t
+			listed = append(listed, backend{id: key.id, zone: s.Server.Zone, totals: t, latency: s.MeanResponseTime})
+		default:
+			if rest == nil {
+				rest = &backend{id: otherBackends, totals: &a.rest}
+			}
+			rest.add(s, since)
+			continue
+		}
+		listed[place].add(s, since)
+	}
+	a.servers, a.backends = servers, backends
+	return listed, rest
+}
+
+func (b *backend) add(s lb.ServerStats, since reading) {
+	b.totals.ok += since.ok
+	b.totals.failed += since.failed
+	b.totals.busy += since.busy
+	b.active += s.Active
+	b.weight += int64(s.Verdict.Weight)
+}
+
+// advance is a server's present reading, and what is new in it. Numbers that
+// went back belong to a server that was forgotten meanwhile.
+func advance(last reading, s lb.ServerStats) (now, since reading) {
+	if s.Requests < last.requests {
+		last = reading{}
+	}
+	now = reading{
+		requests: s.Requests,
+		// The three are not read at one moment.
+		ok:        max(last.ok, s.Requests-s.Active-s.Failures),
+		failed:    max(last.failed, s.Failures),
+		ejections: max(last.ejections, s.Ejections),
+		busy:      max(last.busy, s.Busy),
+	}
+	return now, reading{
+		requests:  now.requests - last.requests,
+		ok:        now.ok - last.ok,
+		failed:    now.failed - last.failed,
+		ejections: now.ejections - last.ejections,
+		busy:      now.busy - last.busy,
+	}
+}

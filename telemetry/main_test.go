@@ -1,0 +1,137 @@
+package telemetry
+
+import (
+	"context"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.uber.org/goleak"
+
+	"github.com/outrigger-sidecar/outrigger/agent/proxy"
+	"github.com/outrigger-sidecar/outrigger/lb"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// rig is a Telemetry whose spans and metrics stay in memory.
+type rig struct {
+	*Telemetry
+	spans  *tracetest.InMemoryExporter
+	reader *sdkmetric.ManualReader
+	source *fakeSource
+}
+
+// fakeSource is a Source whose answer is set.
+type fakeSource struct {
+	upstreams atomic.Pointer[[]Upstream]
+	state     atomic.Pointer[AgentState]
+}
+
+func (f *fakeSource) set(u ...Upstream) { f.upstreams.Store(&u) }
+
+func (f *fakeSource) Upstreams() []Upstream {
+	if u := f.upstreams.Load(); u != nil {
+		return *u
+	}
+	return nil
+}
+
+func (f *fakeSource) Agent() AgentState {
+	if s := f.state.Load(); s != nil {
+		return *s
+	}
+	return AgentState{}
+}
+
+// trusting is a configuration that records everything.
+func trusting() Config {
+	return Config{Version: "1.2.3", Revision: "abc", Traces: Traces{SampleRatio: 1, TrustIncoming: true}}
+}
+
+func newRig(t testing.TB, c Config) *rig {
+	t.Helper()
+	r := &rig{spans: tracetest.NewInMemoryExporter(), reader: sdkmetric.NewManualReader(), source: new(fakeSource)}
+	e := newExports()
+	p := pipeline{
+		exports:    e,
+		readers:    []sdkmetric.Reader{r.reader},
+		processors: []sdktrace.SpanProcessor{spanQueue{sdktrace.NewSimpleSpanProcessor(spanExporter{r.spans, e}), e}},
+	}
+	about, err := newResource(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.ShutdownTimeout == 0 {
+		c.ShutdownTimeout = 1e9
+	}
+	report := &reporter{to: func(err error) { t.Logf("reported: %v", err) }}
+	otel.SetErrorHandler(report)
+	r.Telemetry, err = assemble(c, r.source, about, p, report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Shutdown(context.Background()); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+	})
+	return r
+}
+
+// collect reads all metrics, by name.
+func (r *rig) collect(t testing.TB) map[string]metricdata.Metrics {
+	t.Helper()
+	var all metricdata.ResourceMetrics
+	if err := r.reader.Collect(t.Context(), &all); err != nil {
+		t.Fatal(err)
+	}
+	byName := make(map[string]metricdata.Metrics)
+	for _, s := range all.ScopeMetrics {
+		for _, m := range s.Metrics {
+			byName[m.Name] = m
+		}
+	}
+	return byName
+}
+
+// attempted is a request to a backend as a proxy would make it.
+func attempted(r *http.Request) *http.Request {
+	out := r.Clone(r.Context())
+	out.URL.Host, out.URL.Scheme = "10.0.0.7:8080", "http"
+	return out
+}
+
+// backendA is where attempts go in tests.
+var backendA = &lb.Server{ID: "a", Address: "10.0.0.7:8080", Zone: "z1"}
+
+// carry takes one request through o and returns the header that the backend
+// sees.
+func carry(o proxy.Observer, r *http.Request, result proxy.Result) http.Header {
+	x := o.Begin(r)
+	out := attempted(r)
+	a := x.Attempt(out, backendA, 0, "")
+	a.End(result)
+	result.Attempts = 1
+	x.End(result)
+	return out.Header
+}
+
+// good is how most requests end.
+var good = proxy.Result{Status: 200, Major: 1, GRPC: -1}
+
+// eventually waits until something holds that nobody tells of.
+func eventually(t testing.TB, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it never came to that")
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package telemetry
+
+import (
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+)
+
+// scope names this instrumentation in what is exported.
+const scope = "github.com/outrigger-sidecar/outrigger/telemetry"
+
+// Attributes of our own that resources and spans carry.
+const (
+	keyApp         = attribute.Key("outrigger.app.name")
+	keyAttempts    = attribute.Key("outrigger.attempts")
+	keyOutcome     = attribute.Key("outrigger.outcome")
+	keyStrategy    = attribute.Key("outrigger.strategy")
+	keyRetryReason = attribute.Key("outrigger.retry.reason")
+	keyUpstream    = attribute.Key("outrigger.upstream.name") // on metrics too
+	keyBackend     = attribute.Key("outrigger.backend.id")    // on metrics too
+	keyZone        = attribute.Key("outrigger.backend.zone")  // on metrics too
+)
+
+// Attributes of our own metrics.
+const (
+	labelState    = attribute.Key("state")
+	labelOutcome  = attribute.Key("outcome")
+	labelResult   = attribute.Key("result")
+	labelReason   = attribute.Key("reason")
+	labelStrategy = attribute.Key("strategy")
+	labelType     = attribute.Key("type")
+	labelSignal   = attribute.Key("signal")
+	labelVersion  = attribute.Key("version")
+	labelRevision = attribute.Key("revision")
+	labelGo       = attribute.Key("go.version")
+
+	// keyOverflow marks the sum of what found no place in a bounded set, as
+	// the SDK does.
+	keyOverflow = attribute.Key("otel.metric.overflow")
+)
+
+// keyGRPCStatus was renamed to rpc.status_code after version 1.44 of the
+// conventions.
+const keyGRPCStatus = semconv.RPCResponseStatusCodeKey
+
+// other stands for a value that is not told, so that there is no end to the
+// values there can be neither.
+const other = "_OTHER"
+
+// otherBackends is the backend that sums those beyond backendLimit.
+const otherBackends = "_other"
+
+// The names of the instruments.
+const (
+	httpServerDuration    = "http.server.request.duration"
+	httpServerActive      = "http.server.active_requests"
+	httpClientDuration    = "http.client.request.duration"
+	httpClientActive      = "http.client.active_requests"
+	httpClientConnections = "http.client.open_connections"
+	tcpActive             = "outrigger.tcp.connection.active"
+	tcpConnections        = "outrigger.tcp.connections"
+	tcpIO                 = "outrigger.tcp.io"
+	backendCount          = "outrigger.backend.count"
+	backendRequests       = "outrigger.backend.requests"
+	backendRequestTime    = "outrigger.backend.request.time"
+	backendActive         = "outrigger.backend.active_requests"
+	backendWeight         = "outrigger.backend.weight"
+	backendLatency        = "outrigger.backend.latency.ewma"
+	picks                 = "outrigger.picks"
+	retries               = "outrigger.retries"
+	retryDenials          = "outrigger.retry.denials"
+	ejections             = "outrigger.ejections"
+	healthCheckDuration   = "outrigger.health_check.duration"
+	discoveryIndex        = "outrigger.discovery.index"
+	discoveryStaleness    = "outrigger.discovery.staleness"
+	discoveryUpdates      = "outrigger.discovery.updates"
+	discoveryErrors       = "outrigger.discovery.errors"
+	discoveryPropagation  = "outrigger.discovery.propagation.duration"
+	configReloads         = "outrigger.config.reloads"
+	configLastSuccess     = "outrigger.config.last_success.time"
+	telemetrySpans        = "outrigger.telemetry.spans"
+	telemetryErrors       = "outrigger.telemetry.errors"
+	buildInfo             = "outrigger.build.info"
+)
+
+// Units that several instruments share.
+const (
+	unitSeconds     = "s"
+	unitRequests    = "{request}"
+	unitConnections = "{connection}"
+)
+
+// Values of attributes.
+const (
+	outcomeOK        = "ok"
+	outcomeFailed    = "failed"
+	outcomeCancelled = "client_cancelled"
+
+	reasonBudget        = "budget"
+	reasonFailuresInRow = "consecutive_failures"
+)

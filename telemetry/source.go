@@ -1,0 +1,43 @@
+package telemetry
+
+import (
+	"time"
+
+	"github.com/outrigger-sidecar/outrigger/agent/proxy"
+	"github.com/outrigger-sidecar/outrigger/lb"
+)
+
+// Source is read whenever metrics are collected: at each scrape, at each push
+// and once more in Shutdown, from several goroutines at once. It must not
+// block.
+type Source interface {
+	// Upstreams are those that are served at present. What is missing here
+	// loses its series, except histograms.
+	Upstreams() []Upstream
+	Agent() AgentState
+}
+
+// Upstream is one upstream's state at one moment. Names are unique in a
+// Source's answer.
+type Upstream struct {
+	Name, Strategy string
+	Protocol       string       // "http" or "tcp"
+	Meter          *proxy.Meter // nil: not known
+	Stats          lb.Stats
+	Servers        []lb.ServerStats // as Balancer.AllStats orders them
+	Catalog        *Catalog         // nil: static servers
+}
+
+// Catalog is how the watch on an upstream's catalog is doing.
+type Catalog struct {
+	Index    uint64
+	Age      time.Duration // since the last good answer; not looked at before the first
+	Answers  int64         // good ones
+	Failures map[string]int64
+}
+
+// AgentState is what there is to know of the agent itself.
+type AgentState struct {
+	ReloadsGood, ReloadsBad int64     // of the configuration
+	LastReload              time.Time // when the configuration in force was taken; zero: not known
+}

@@ -1,0 +1,176 @@
+package telemetry
+
+import (
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/outrigger-sidecar/outrigger/agent/proxy"
+	"github.com/outrigger-sidecar/outrigger/lb"
+)
+
+// span is one under way, with the attributes to give it in the end, all in one
+// go, since the SDK makes room for each lot anew.
+type span struct {
+	trace.Span
+	attrs []attribute.KeyValue
+}
+
+// attributeRoom is enough for nearly all spans.
+const attributeRoom = 24
+
+// spanName is the method, for a path has no end of values.
+func spanName(method int) string {
+	if method == otherMethod {
+		return "HTTP"
+	}
+	return methods[method]
+}
+
+// exchangeAttributes describe a request from the app.
+func exchangeAttributes(x *exchange, r *http.Request) []attribute.KeyValue {
+	attrs := make([]attribute.KeyValue, 0, attributeRoom)
+	attrs = appendRequest(attrs, x.observer, x.method, r)
+	attrs = append(attrs,
+		semconv.URLScheme("http"),
+		semconv.URLPath(text(r.URL.EscapedPath())),
+		semconv.NetworkProtocolVersion(versions[x.version]),
+	)
+	if r.URL.RawQuery != "" {
+		attrs = append(attrs, semconv.URLQuery(text(redactQuery(r.URL.RawQuery))))
+	}
+	attrs = appendServer(attrs, r.Host)
+	if address, port := splitAddress(r.RemoteAddr); address != "" && address != "@" { // a unix socket has none
+		attrs = append(attrs, semconv.NetworkPeerAddress(address), semconv.ClientAddress(address))
+		if port != 0 {
+			attrs = append(attrs, semconv.NetworkPeerPort(port))
+		}
+	}
+	if agent := r.UserAgent(); agent != "" {
+		attrs = append(attrs, semconv.UserAgentOriginal(text(agent)))
+	}
+	return attrs
+}
+
+// attemptAttributes describe a try at a backend.
+func attemptAttributes(a *attempt, out *http.Request, server *lb.Server, number int, reason string) []attribute.KeyValue {
+	attrs := make([]attribute.KeyValue, 0, attributeRoom)
+	attrs = appendRequest(attrs, a.observer, a.method, out)
+	attrs = append(attrs,
+		semconv.URLFull(text(redactURL(out))),
+		semconv.ServicePeerName(text(a.upstream.name)),
+	)
+	attrs = appendServer(attrs, out.Host)
+	if number > 0 {
+		attrs = append(attrs, semconv.HTTPRequestResendCount(number))
+		if reason != "" {
+			attrs = append(attrs, keyRetryReason.String(text(reason)))
+		}
+	}
+	if server == nil {
+		return attrs
+	}
+	attrs = append(attrs, keyBackend.String(text(server.ID)))
+	if server.Zone != "" {
+		attrs = append(attrs, keyZone.String(text(server.Zone)))
+	}
+	address, port := splitAddress(server.Address)
+	attrs = append(attrs, semconv.NetworkPeerAddress(text(address)))
+	if port != 0 {
+		attrs = append(attrs, semconv.NetworkPeerPort(port))
+	}
+	return attrs
+}
+
+// appendRequest adds what the spans of a request and of its attempts share.
+func appendRequest(attrs []attribute.KeyValue, o *observer, method int, r *http.Request) []attribute.KeyValue {
+	attrs = append(attrs, semconv.HTTPRequestMethodKey.String(methods[method]), keyUpstream.String(text(o.upstream.name)))
+	if method == otherMethod {
+		attrs = append(attrs, semconv.HTTPRequestMethodOriginal(text(r.Method)))
+	}
+	if o.strategy != nil {
+		attrs = append(attrs, keyStrategy.String(o.strategy()))
+	}
+	if isGRPC(r.Header) {
+		attrs = append(attrs, semconv.RPCSystemNameGRPC, semconv.RPCMethod(other),
+			semconv.RPCMethodOriginal(text(strings.TrimPrefix(r.URL.Path, "/"))))
+	}
+	return attrs
+}
+
+// appendServer adds the server that a Host header names.
+func appendServer(attrs []attribute.KeyValue, host string) []attribute.KeyValue {
+	if host == "" {
+		return attrs
+	}
+	address, port := splitAddress(host)
+	attrs = append(attrs, semconv.ServerAddress(text(address)))
+	if port != 0 {
+		attrs = append(attrs, semconv.ServerPort(port))
+	}
+	return attrs
+}
+
+// endExchange ends a request's span. A failure that a retry made good does not
+// show in it.
+func (s *span) endExchange(r proxy.Result, f failure) {
+	outcome := outcomeOK
+	switch {
+	case r.Cancelled:
+		outcome = outcomeCancelled
+	case f != noFailure:
+		outcome = outcomeFailed
+	}
+	s.attrs = append(s.attrs, keyAttempts.Int(r.Attempts), keyOutcome.String(outcome))
+	s.end(r, f)
+}
+
+// endAttempt ends an attempt's span.
+func (s *span) endAttempt(r proxy.Result, f failure) {
+	if v := versionOf(r.Major, 1); v != 0 {
+		s.attrs = append(s.attrs, semconv.NetworkProtocolVersion(versions[v]))
+	}
+	s.end(r, f)
+}
+
+func (s *span) end(r proxy.Result, f failure) {
+	if r.Status != 0 {
+		s.attrs = append(s.attrs, semconv.HTTPResponseStatusCode(r.Status))
+	}
+	if r.GRPC >= 0 {
+		s.attrs = append(s.attrs, keyGRPCStatus.String(grpcStatus(r.GRPC)))
+	}
+	if f != noFailure {
+		s.attrs = append(s.attrs, semconv.ErrorTypeKey.String(f.errorType(r.Status)))
+		s.SetStatus(codes.Error, "") // error.type says what
+	}
+	s.SetAttributes(s.attrs...)
+	s.End()
+}
+
+func isGRPC(h http.Header) bool {
+	t, ok := strings.CutPrefix(h.Get("Content-Type"), "application/grpc")
+	return ok && (t == "" || t[0] == '+' || t[0] == ';')
+}
+
+// splitAddress takes host:port, a host alone, or a path of a unix socket
+// apart. The port is 0 where there is none.
+func splitAddress(s string) (address string, port int) {
+	if path, ok := strings.CutPrefix(s, "unix://"); ok {
+		return path, 0
+	}
+	host, digits, err := net.SplitHostPort(s)
+	if err != nil {
+		return strings.Trim(s, "[]"), 0
+	}
+	if n, err := strconv.ParseUint(digits, 10, 16); err == nil {
+		port = int(n)
+	}
+	return host, port
+}

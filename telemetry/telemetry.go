@@ -1,0 +1,196 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/contrib/instrumentation/runtime"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/outrigger-sidecar/outrigger/agent/proxy"
+)
+
+// Telemetry is what Setup made. Its methods may be called at any time from any
+// goroutine, also after Shutdown, when they do nothing that can be seen.
+type Telemetry struct {
+	pipeline
+	upstreams upstreams
+	tracing   *tracing // nil: off
+	metrics   *meters  // nil: off
+	report    *reporter
+	timeout   time.Duration
+	epoch     time.Time
+	stopping  sync.Once
+	stopped   error
+}
+
+// pipeline is what carries telemetry away; nothing in it means off.
+type pipeline struct {
+	processors []sdktrace.SpanProcessor
+	readers    []sdkmetric.Reader
+	scrape     http.Handler // nil: no prometheus
+	exports    *exports
+}
+
+// Setup starts telemetry as the environment and c say, and reads s (nil: only
+// what concerns the agent itself) for metrics. It never waits for a collector,
+// and one that cannot be reached is no error; a configuration that cannot be
+// meant is. The process's otel.ErrorHandler becomes the one behind c.OnError.
+// The caller must call Shutdown.
+func Setup(ctx context.Context, c Config, s Source) (*Telemetry, error) {
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	if c.ShutdownTimeout == 0 {
+		c.ShutdownTimeout = 5 * time.Second
+	}
+	report := &reporter{to: c.OnError}
+	if sdkDisabled() {
+		return assemble(c, s, nil, pipeline{exports: newExports()}, report)
+	}
+	otel.SetErrorHandler(report)
+	if variable("OTEL_CONFIG_FILE") != "" {
+		report.Handle(errors.New("telemetry: OTEL_CONFIG_FILE is not read here; use the other OTEL_* variables or the agent's configuration"))
+	}
+	traces := destinationOf(signalTraces, c.Traces.Exporter, report.Handle)
+	metrics := destinationOf(signalMetrics, c.Metrics.Exporter, report.Handle)
+	about, err := newResource(ctx, c)
+	if err != nil {
+		report.Handle(fmt.Errorf("telemetry: resource: %w", err))
+	}
+	p := pipeline{exports: newExports()}
+	p.readers, p.scrape, err = newReaders(ctx, metrics, intervalOf(c.Metrics.Interval), p.exports, os.Stdout, report)
+	if err == nil {
+		p.processors, err = newSpanProcessors(ctx, traces, p.exports, os.Stdout)
+	}
+	if err != nil {
+		p.exports.stop()
+		return nil, errors.Join(err, p.flush(ctx, 0))
+	}
+	return assemble(c, s, about, p, report)
+}
+
+// assemble puts the instruments and the tracer on p.
+func assemble(c Config, s Source, about *resource.Resource, p pipeline, report *reporter) (*Telemetry, error) {
+	t := &Telemetry{pipeline: p, report: report, timeout: c.ShutdownTimeout, epoch: time.Now()}
+	if len(p.readers) > 0 {
+		if err := t.measure(c, s, about); err != nil {
+			return nil, errors.Join(err, t.Shutdown(context.Background()))
+		}
+	}
+	if len(p.processors) > 0 {
+		t.trace(c, about)
+	}
+	return t, nil
+}
+
+func (t *Telemetry) measure(c Config, s Source, about *resource.Resource) error {
+	options := []sdkmetric.Option{sdkmetric.WithResource(about)}
+	if variable("OTEL_GO_X_CARDINALITY_LIMIT") == "" {
+		// The SDK's 2000 are soon used up by backends, and every instrument
+		// here has bounds of its own for each upstream.
+		options = append(options, sdkmetric.WithCardinalityLimit(0))
+	}
+	for _, r := range t.readers {
+		options = append(options, sdkmetric.WithReader(r))
+	}
+	provider := sdkmetric.NewMeterProvider(options...)
+	meter := provider.Meter(scope, metric.WithInstrumentationVersion(c.Version), metric.WithSchemaURL(semconv.SchemaURL))
+	made, err := newMeters(meter)
+	if err != nil {
+		return err
+	}
+	all := &collector{source: s, observed: &t.upstreams, exports: t.exports, build: buildOf(c), ledger: make(ledger), meters: made}
+	if _, err := meter.RegisterCallback(all.collect, made.observables()...); err != nil {
+		return fmt.Errorf("telemetry: %w", err)
+	}
+	if err := runtime.Start(runtime.WithMeterProvider(provider)); err != nil {
+		return fmt.Errorf("telemetry: metrics of the Go runtime: %w", err)
+	}
+	t.metrics = &made
+	return nil
+}
+
+func (t *Telemetry) trace(c Config, about *resource.Resource) {
+	decide := newSampling(c.Traces.SampleRatio)
+	options := []sdktrace.TracerProviderOption{
+		sdktrace.WithResource(about),
+		sdktrace.WithSampler(decide),
+		sdktrace.WithIDGenerator(ids{}),
+	}
+	for _, p := range t.processors {
+		options = append(options, sdktrace.WithSpanProcessor(p))
+	}
+	carry, err := newPropagator(variable("OTEL_PROPAGATORS"))
+	if err != nil {
+		t.report.Handle(err)
+	}
+	t.tracing = &tracing{
+		tracer: sdktrace.NewTracerProvider(options...).
+			Tracer(scope, trace.WithInstrumentationVersion(c.Version), trace.WithSchemaURL(semconv.SchemaURL)),
+		sampling:   decide,
+		propagator: carry,
+		trust:      c.Traces.TrustIncoming,
+		server:     []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer)},
+		client:     []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindClient)},
+	}
+}
+
+// Observer follows the requests of one upstream. The strategy is asked for
+// each recorded span, as it may change; nil leaves it out. Observers of the
+// same name, as after a reload, count on together.
+func (t *Telemetry) Observer(upstream string, strategy func() string) proxy.Observer {
+	if t.tracing == nil && t.metrics == nil {
+		return proxy.Unobserved{}
+	}
+	o := &observer{upstream: t.upstreams.get(upstream), strategy: strategy, tracing: t.tracing, epoch: t.epoch}
+	if t.metrics != nil {
+		o.server, o.client = t.metrics.histograms[httpServerDuration], t.metrics.histograms[httpClientDuration]
+	}
+	return o
+}
+
+// HealthCheck records a probe of one of an upstream's backends: its kind, such
+// as "http", whether it was good, and how long it took.
+func (t *Telemetry) HealthCheck(upstream, kind string, good bool, took time.Duration) {
+	result := outcomeOK
+	if !good {
+		result = outcomeFailed
+	}
+	t.record(healthCheckDuration, took, keyUpstream.String(text(upstream)), labelType.String(kind), labelResult.String(result))
+}
+
+// Propagated records how long it took from the catalog's answer until an
+// upstream's pool that follows from it was in force.
+func (t *Telemetry) Propagated(upstream string, took time.Duration) {
+	t.record(discoveryPropagation, took, keyUpstream.String(text(upstream)))
+}
+
+func (t *Telemetry) record(name string, took time.Duration, attrs ...attribute.KeyValue) {
+	if t.metrics != nil {
+		t.metrics.histograms[name].Record(context.Background(), took.Seconds(), metric.WithAttributes(attrs...))
+	}
+}
+
+// Handler answers scrapes, with Prometheus text or OpenMetrics as the client
+// asks for; 404 where the prometheus exporter is off.
+func (t *Telemetry) Handler() http.Handler {
+	if t.scrape != nil {
+		return t.scrape
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "the prometheus exporter is off (telemetry.metrics.exporters, OTEL_METRICS_EXPORTER or OTEL_SDK_DISABLED)", http.StatusNotFound)
+	})
+}

@@ -1,0 +1,85 @@
+package telemetry
+
+import (
+	"encoding/hex"
+	"strings"
+
+	"go.opentelemetry.io/otel/trace"
+)
+
+// parent is what a traceparent header says (W3C Trace Context, section 3.2).
+type parent struct {
+	trace trace.TraceID
+	span  trace.SpanID
+	flags trace.TraceFlags
+}
+
+// traceparentSize is the length of a traceparent of version 00.
+const traceparentSize = len("00-") + 32 + len("-") + 16 + len("-00")
+
+// parseTraceparent reads a header by hand, since most requests that carry one
+// are not sampled and need no more than to know that. Later versions may go on
+// after another dash; this one may not.
+func parseTraceparent(s string) (p parent, ok bool) {
+	if len(s) < traceparentSize || s[2] != '-' || s[35] != '-' || s[52] != '-' {
+		return parent{}, false
+	}
+	var version, flags [1]byte
+	if !unhex(version[:], s[:2]) || !unhex(p.trace[:], s[3:35]) || !unhex(p.span[:], s[36:52]) || !unhex(flags[:], s[53:55]) {
+		return parent{}, false
+	}
+	switch rest := s[traceparentSize:]; {
+	case version[0] == 0xff,
+		version[0] == 0 && (rest != "" || flags[0] > 3), // reserved bits: as the SDK judges
+		rest != "" && rest[0] != '-',
+		!p.trace.IsValid(), !p.span.IsValid():
+		return parent{}, false
+	}
+	p.flags = trace.TraceFlags(flags[0]) & (trace.FlagsSampled | trace.FlagsRandom)
+	return p, true
+}
+
+// unhex is hex.Decode for lower case alone.
+func unhex(to []byte, s string) bool {
+	for i := range to {
+		high, low := digit(s[2*i]), digit(s[2*i+1])
+		if high > 15 || low > 15 {
+			return false
+		}
+		to[i] = high<<4 | low
+	}
+	return true
+}
+
+func digit(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10
+	}
+	return 0xff
+}
+
+func (p parent) String() string {
+	var b [traceparentSize]byte
+	copy(b[:], "00-")
+	hex.Encode(b[3:35], p.trace[:])
+	b[35] = '-'
+	hex.Encode(b[36:52], p.span[:])
+	b[52] = '-'
+	hex.Encode(b[53:], []byte{byte(p.flags)})
+	return string(b[:])
+}
+
+// context is p as the SDK has it, with the state of vendors that came along.
+// A broken state is dropped without harm to the rest (section 3.3).
+func (p parent) context(tracestate []string) trace.SpanContext {
+	state, err := trace.ParseTraceState(strings.Join(tracestate, ","))
+	if err != nil {
+		state = trace.TraceState{}
+	}
+	return trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: p.trace, SpanID: p.span, TraceFlags: p.flags, TraceState: state, Remote: true,
+	})
+}
