@@ -91,6 +91,7 @@ func TestBackendsComeFromTheCatalog(t *testing.T) {
 func TestStartWithoutConsul(t *testing.T) {
 	consul := startConsul(t)
 	consul.register(t, "web", "web-1", backend(t, "web-1"))
+	consul.put(t, "/v1/agent/service/register", `{"Name": "web", "ID": "sick", "Port": 1, "Check": {"TTL": "1h"}}`)
 	dir := t.TempDir()
 	c := func(service string) string {
 		return fmt.Sprintf(`
@@ -114,8 +115,12 @@ func TestStartWithoutConsul(t *testing.T) {
 	if took := time.Since(begin); took > time.Second {
 		t.Errorf("that took %v", took)
 	}
-	if e := a.explained(t, "web"); e.Catalog.Freshness != "stale" || e.Catalog.Error == "" || e.Catalog.Age <= 0 || !e.Ready {
+	e := a.explained(t, "web")
+	if e.Catalog.Freshness != "stale" || e.Catalog.Error == "" || e.Catalog.Age <= 0 || !e.Ready {
 		t.Errorf("explained as %+v", e.Catalog)
+	}
+	if sick := e.Backends[0]; sick.ID != "dev-node/sick" || sick.Rule != 9 {
+		t.Errorf("what was critical when Consul was last heard is %+v", sick)
 	}
 	if err := a.end(t); err != nil {
 		t.Fatal(err)
@@ -424,6 +429,33 @@ func TestWatchesAreShared(t *testing.T) {
 	}
 	if n := a.hub.Len(); n != 2 {
 		t.Errorf("%d watches for two questions", n)
+	}
+}
+
+func TestReloadOfHealth(t *testing.T) {
+	format := `
+		upstream "web" {
+			listen = "127.0.0.1:0"
+			server "one" { address = %q }
+			%s
+		}`
+	one := backend(t, "one")
+	a := run(t, parse(t, format, one, ""))
+	if p := a.explained(t, "web").Backends[0].Probe; p.Status != "off" {
+		t.Errorf("without a check: %+v", p)
+	}
+	if err := a.Reload(parse(t, format, one, "health {\n check \"http\" { interval = \"50ms\" }\n}")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is probed", func() bool {
+		p := a.explained(t, "web").Backends[0].Probe
+		return p.Status == "up" && p.Output == "200 OK one"
+	})
+	if err := a.Reload(parse(t, format, one, "")); err != nil {
+		t.Fatal(err)
+	}
+	if p := a.explained(t, "web").Backends[0].Probe; p.Status != "off" {
+		t.Errorf("without a check again: %+v", p)
 	}
 }
 

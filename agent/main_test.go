@@ -154,6 +154,21 @@ func (c *consulServer) start(t testing.TB) {
 
 func (c *consulServer) stop() { _ = c.server.Close() }
 
+// put makes a call that changes something.
+func (c *consulServer) put(t testing.TB, path, body string) {
+	t.Helper()
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+c.address+path, strings.NewReader(body))
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s", path, resp.Status)
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
 func (c *consulServer) register(t testing.TB, service, id, address string) {
 	t.Helper()
 	client, err := consul.New(consul.Config{Address: c.address})

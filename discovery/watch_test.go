@@ -261,16 +261,17 @@ func TestFreshness(t *testing.T) {
 
 func TestHubSharesWatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		opened := make(map[string]int)
+		opened, sources := make(map[string]int), make(map[string]*scripted)
 		hub := NewHub(func(key string) *Watcher {
 			opened[key]++
-			return &Watcher{Wait: time.Minute, Source: &scripted{answer: func(ctx context.Context, n int, after uint64) (Snapshot, error) {
+			sources[key] = &scripted{answer: func(ctx context.Context, n int, after uint64) (Snapshot, error) {
 				var err error
 				if n > 1 {
 					err = block(ctx, time.Second)
 				}
 				return named(uint64(n+1), fmt.Sprint(key, n)), err
-			}}}
+			}}
+			return &Watcher{Wait: time.Minute, Source: sources[key]}
 		})
 		one, two, other := hub.Subscribe("a"), hub.Subscribe("a"), hub.Subscribe("b")
 		if opened["a"] != 1 || opened["b"] != 1 || hub.Len() != 2 {
@@ -292,8 +293,10 @@ func TestHubSharesWatches(t *testing.T) {
 			s.Close()
 		}
 		synctest.Wait()
-		if hub.Len() != 1 {
-			t.Errorf("%d watches are left", hub.Len())
+		asked := len(sources["a"].asked)
+		time.Sleep(time.Minute)
+		if hub.Len() != 1 || len(sources["a"].asked) != asked {
+			t.Errorf("%d watches are left, and the one nobody listens to asked %d times more", hub.Len(), len(sources["a"].asked)-asked)
 		}
 		again := hub.Subscribe("a")
 		if opened["a"] != 2 {

@@ -17,8 +17,8 @@ func (a *attempt) answer(resp *http.Response, took time.Duration) {
 	for name, values := range endToEnd(resp.Header) {
 		h[name] = values
 	}
-	if closing != nil {
-		h["Connection"] = closing
+	if closing != nil || a.halfRead() {
+		h["Connection"] = []string{"close"}
 	}
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // or the server guesses one
@@ -38,7 +38,7 @@ func (a *attempt) answer(resp *http.Response, took time.Duration) {
 		return
 	}
 	a.cut = true
-	if a.r.Context().Err() != nil || errors.Is(err, errClient) {
+	if !a.timedOut() && a.r.Context().Err() != nil || errors.Is(err, errClient) {
 		a.result.Cancelled, a.exchange.result.Cancelled = true, true
 		return
 	}

@@ -51,6 +51,16 @@ func (a *attempt) run(parent context.Context) (failed *failure) {
 	a.result.GRPC = -1
 
 	out := a.request(a.lease.Server())
+	if a.body != nil {
+		// The transport does not give up a try while it waits for the client's
+		// next byte, so that wait has to end with the try.
+		stop := context.AfterFunc(ctx, func() { a.hangUp(time.Now()) })
+		defer func() {
+			if stop() && failed == nil && a.halfRead() {
+				a.swallow()
+			}
+		}()
+	}
 	reason := ""
 	if a.after != nil {
 		reason = string(a.after.kind)
@@ -63,6 +73,10 @@ func (a *attempt) run(parent context.Context) (failed *failure) {
 	a.relay.Lock()
 	a.final = true
 	a.relay.Unlock()
+	if err == nil && ctx.Err() != nil { // an answer to half a request, say
+		resp.Body.Close()
+		err = ctx.Err()
+	}
 	if err != nil {
 		return a.fail(err)
 	}
@@ -74,6 +88,27 @@ func (a *attempt) run(parent context.Context) (failed *failure) {
 	}
 	a.answer(resp, took)
 	return nil
+}
+
+// hangUp ends reads of the request's body at a moment. The connection must not
+// be used for another request then, since the rest of this one would be taken
+// for it; see halfRead.
+func (a *attempt) hangUp(at time.Time) { _ = http.NewResponseController(a.w).SetReadDeadline(at) }
+
+// halfRead tells that an answer leaves a part of the request on an HTTP/1
+// connection, which has to end with it.
+func (a *attempt) halfRead() bool {
+	return a.body != nil && !a.body.ended.Load() && a.r.ProtoMajor == 1
+}
+
+// swallow takes in some more of the body of a client that was answered early:
+// if its connection were closed at once, what it still sends would have it
+// reset, and the answer with it.
+func (a *attempt) swallow() {
+	_ = a.body.seal()
+	_ = http.NewResponseController(a.w).Flush()
+	a.hangUp(time.Now().Add(linger))
+	_, _ = io.CopyN(io.Discard, a.r.Body, 256<<10)
 }
 
 // transport is the one that the backend is spoken to by.
@@ -173,20 +208,32 @@ func (a *attempt) interim(code int, header textproto.MIMEHeader) error {
 // fail judges a try that brought no answer.
 func (a *attempt) fail(err error) *failure {
 	f := failed(err, context.Cause(a.ctx))
-	if a.r.Context().Err() != nil {
-		a.result.Cancelled = true
-		return f
-	}
-	if a.body != nil {
-		if read := a.body.failure(); read != nil {
-			f = &failure{kind: BadRequest, err: read, blameless: true}
+	if !a.timedOut() {
+		if a.body != nil {
+			if read := a.body.failure(); read != nil {
+				f = &failure{kind: BadRequest, err: read, blameless: true}
+				// Short of its length: the client is no more there to be told.
+				a.gone = errors.Is(read, io.ErrUnexpectedEOF)
+			}
+		}
+		if a.gone || a.r.Context().Err() != nil {
+			a.gone, a.result.Cancelled = true, true
+			return f
 		}
 	}
 	a.result.Error = string(f.kind)
 	if !f.blameless {
 		a.lease.Fail(f)
 	}
+	f.closes = a.halfRead() && a.body.state.Load() != untouched
 	return f
+}
+
+// timedOut tells that it was we who ended the try. The request's own context
+// does not tell that: hangUp ends it too.
+func (a *attempt) timedOut() bool {
+	_, ours := errors.AsType[*failure](context.Cause(a.ctx))
+	return ours
 }
 
 // repeatable tells whether the request may go to another backend after f. What
@@ -208,6 +255,8 @@ type requestBody struct {
 	from  io.Reader
 	try   *attempt
 	state atomic.Int32 // untouched, touched or sealed
+	read  atomic.Int64 // bytes
+	ended atomic.Bool  // it was read to its end
 	err   atomic.Pointer[error]
 }
 
@@ -225,7 +274,10 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	}
 	b.try.dog.watch(phaseUpload, b.try.http.Timeouts.Idle)
 	n, err := b.from.Read(p)
-	if err != nil && err != io.EOF {
+	switch {
+	case errors.Is(err, io.EOF), b.read.Add(int64(n)) == b.try.r.ContentLength:
+		b.ended.Store(true)
+	case err != nil:
 		b.err.Store(&err)
 	}
 	return n, err

@@ -17,6 +17,7 @@ type exchange struct {
 	result Result
 	begun  bool     // some of the answer was sent
 	cut    bool     // the answer must be seen to be incomplete
+	gone   bool     // the client is not there any more
 	tried  []string // servers
 }
 
@@ -42,7 +43,9 @@ func (x *exchange) end() {
 	if x.cut {
 		// What there is goes out, and then the connection breaks: else net/http
 		// keeps back a short answer as a whole, and the client sees none.
-		_ = http.NewResponseController(x.w).Flush()
+		if x.begun {
+			_ = http.NewResponseController(x.w).Flush()
+		}
 		panic(http.ErrAbortHandler)
 	}
 }
@@ -85,8 +88,8 @@ func (x *exchange) forward() {
 		if last = a.run(ctx); last == nil {
 			return
 		}
-		if x.r.Context().Err() != nil {
-			x.result.Cancelled = true
+		if x.gone {
+			x.result.Cancelled, x.cut = true, true // or net/http answers for us
 			return
 		}
 		if n >= x.http.Retry.Max || !a.repeatable(last) {

@@ -72,6 +72,8 @@ type failure struct {
 	err    error
 	// blameless says that the backend could do nothing about it.
 	blameless bool
+	// closes says that the client's connection must end with the answer.
+	closes bool
 }
 
 func (f *failure) Error() string {
@@ -164,11 +166,11 @@ func (f *failure) answer(w http.ResponseWriter, r *http.Request, upstream string
 		w.WriteHeader(http.StatusOK)
 		return http.StatusOK
 	}
-	switch {
-	case status == http.StatusServiceUnavailable:
+	if status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", "1")
-	case f.kind == BadRequest:
-		h.Set("Connection", "close") // what follows on it is not to be trusted either
+	}
+	if f.closes || f.kind == BadRequest { // what follows on it is not to be trusted
+		h.Set("Connection", "close")
 	}
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("X-Content-Type-Options", "nosniff")

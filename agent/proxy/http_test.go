@@ -268,6 +268,10 @@ func TestRetries(t *testing.T) {
 			readHead(r)
 			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
 		}
+		breakChunks peer = func(conn net.Conn, r *bufio.Reader) {
+			readHead(r)
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
+		}
 		unavailable peer = func(conn net.Conn, r *bufio.Reader) {
 			readHead(r)
 			_, _ = io.WriteString(conn, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
@@ -295,6 +299,7 @@ func TestRetries(t *testing.T) {
 		{"hanging GET", hang, "GET", "", 200, 1, 1, 1},
 		{"hanging POST", hang, "POST", "", 504, 1, 0, 1},
 		{"broken half way GET", breakHalfWay, "GET", "", 0, 1, 0, 1},
+		{"broken between chunks GET", breakChunks, "GET", "", 0, 1, 0, 1},
 		{"503 GET", unavailable, "GET", "", 503, 1, 0, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -342,6 +347,164 @@ func TestRetries(t *testing.T) {
 				t.Errorf("%d failures held against the first, want %d", got, tt.fails)
 			}
 		})
+	}
+}
+
+// A connection that a backend closes just as it is used again costs no GET,
+// and has no POST delivered twice, whatever the client says of its keys.
+func TestStaleConnections(t *testing.T) {
+	for method, want := range map[string]struct{ status, delivered int }{"GET": {200, 2}, "POST": {502, 1}} {
+		t.Run(method, func(t *testing.T) {
+			delivered := make(chan string, 10)
+			address, _ := rawBackend(t, func(conn net.Conn, r *bufio.Reader) {
+				readHead(r)
+				delivered <- "first on a connection"
+				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+				if readHead(r) != nil {
+					delivered <- "second on a connection"
+					reset(conn)
+				}
+			})
+			f := startHTTP(t, defaults(), address)
+			get(t, "http://"+f.address+"/")
+			<-delivered
+			req, _ := http.NewRequest(method, "http://"+f.address+"/", nil)
+			req.Header.Set("Idempotency-Key", "1")
+			req.Header.Set("X-Idempotency-Key", "1")
+			resp, err := client(t).Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if resp.StatusCode != want.status || len(delivered) != want.delivered {
+				t.Errorf("got %d, and it was delivered %d times; want %+v", resp.StatusCode, len(delivered), want)
+			}
+		})
+	}
+}
+
+// A client that stalls in its upload is no fault of the backend.
+func TestStalledUpload(t *testing.T) {
+	o := defaults()
+	o.Timeouts.Idle = 100 * time.Millisecond
+	f := startHTTP(t, o, backend(t, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	answer := raw(t, f.address, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\nConnection: close\r\n\r\nhalf")
+	if !strings.HasPrefix(answer, "HTTP/1.1 504") || !strings.Contains(answer, `timeout "idle"`) {
+		t.Errorf("got %q", answer)
+	}
+	pr, pw := io.Pipe()
+	defer pw.Close()
+	go func() { _, _ = io.WriteString(pw, "half") }()
+	req, _ := http.NewRequest(http.MethodPost, "http://"+f.address+"/", pr)
+	resp, err := h2cClient(t).Do(req)
+	if err != nil {
+		t.Fatalf("over HTTP/2: %v", err)
+	}
+	if body := bodyOf(t, resp); resp.StatusCode != 504 || !strings.Contains(body, `timeout "idle"`) {
+		t.Errorf("over HTTP/2: %d %q", resp.StatusCode, body)
+	}
+	settled(t, f)
+	if st := statsOf(t, f, 0); st.Failures != 0 {
+		t.Error("the backend was blamed")
+	}
+}
+
+func TestClientThatLeavesInItsUpload(t *testing.T) {
+	f := startHTTP(t, defaults(), backend(t, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	conn, err := net.Dial("tcp", f.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+	for f.Balancer.Stats().Active == 0 {
+		runtime.Gosched()
+	}
+	conn.Close()
+	for f.Meter.Requests.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	settled(t, f)
+	if st := statsOf(t, f, 0); st.Failures != 0 || f.Meter.Errors.Load() != 0 {
+		t.Errorf("%d failures, %d errors: %v", st.Failures, f.Meter.Errors.Load(), f.Meter.Failures())
+	}
+}
+
+// After an early answer a client that neither goes on nor goes away is not
+// waited for.
+func TestEarlyAnswerToAStalledClient(t *testing.T) {
+	f := startHTTP(t, defaults(), backend(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusForbidden)
+	}))
+	begin := time.Now()
+	answer := raw(t, f.address, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+	if took := time.Since(begin); !strings.HasPrefix(answer, "HTTP/1.1 403") || !strings.Contains(answer, "Connection: close") || took > 5*time.Second {
+		t.Errorf("got %q after %v", answer, took)
+	}
+}
+
+// What is left of a request that was answered early, or given up, must never
+// be taken for the next request on its connection.
+func TestRestOfARequestIsNotTheNext(t *testing.T) {
+	o := defaults()
+	o.Timeouts.Idle = 100 * time.Millisecond
+	var paths []string
+	var mu sync.Mutex
+	f := startHTTP(t, o, backend(t, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		paths = append(paths, r.URL.Path)
+		mu.Unlock()
+		if r.URL.Path == "/early" {
+			w.WriteHeader(http.StatusForbidden)
+			_ = http.NewResponseController(w).Flush()
+			return
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+	}))
+	rest := "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+	for _, path := range []string{"/early", "/stalled"} {
+		conn, err := net.Dial("tcp", f.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_, _ = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", path, len(rest))
+		reader := bufio.NewReader(conn)
+		resp, err := http.ReadResponse(reader, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = bodyOf(t, resp)
+		_, _ = io.WriteString(conn, rest)
+		if next, err := http.ReadResponse(reader, nil); err == nil {
+			t.Errorf("%s: the rest was answered with %d", path, next.StatusCode)
+		}
+		conn.Close()
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if slices.Contains(paths, "/smuggled") {
+		t.Errorf("the backend got %v", paths)
+	}
+}
+
+// A client that leaves in the middle of an answer is no fault of the backend
+// either, and no error of ours.
+func TestClientThatLeavesHalfWay(t *testing.T) {
+	f := startHTTP(t, defaults(), backend(t, func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			_, _ = w.Write(make([]byte, 64<<10))
+		}
+	}))
+	resp, err := client(t).Get("http://" + f.address + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.CopyN(io.Discard, resp.Body, 1<<20)
+	resp.Body.Close()
+	settled(t, f)
+	if st := statsOf(t, f, 0); st.Failures != 0 || f.Meter.Errors.Load() != 0 {
+		t.Errorf("%d failures, %d errors: %v", st.Failures, f.Meter.Errors.Load(), f.Meter.Failures())
 	}
 }
 
@@ -437,12 +600,12 @@ func TestTimeoutsNameThemselves(t *testing.T) {
 
 // A slow reader is no fault of the backend, and no reason to end the answer.
 func TestSlowClientIsNoIdleBackend(t *testing.T) {
-	const size = 4 << 20
+	const size = 64 << 20 // more than the kernel keeps
 	o := defaults()
 	o.Timeouts.Idle = 200 * time.Millisecond
 	f := startHTTP(t, o, backend(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", fmt.Sprint(size))
-		_, _ = w.Write(make([]byte, size))
+		_, _ = io.Copy(w, &repeated{size, make([]byte, 64<<10)})
 	}))
 	resp, err := client(t).Get("http://" + f.address + "/")
 	if err != nil {
@@ -593,7 +756,9 @@ func TestBodiesFlowBothWaysAtOnce(t *testing.T) {
 			buf[0] = 0
 		}
 	}))
-	for _, c := range []*http.Client{client(t), h2cClient(t)} {
+	keptAlive := &http.Transport{}
+	defer keptAlive.CloseIdleConnections()
+	for _, c := range []*http.Client{client(t), {Transport: keptAlive, Timeout: 10 * time.Second}, h2cClient(t)} {
 		pr, pw := io.Pipe()
 		req, _ := http.NewRequest("POST", "http://"+f.address+"/", pr)
 		go func() { _, _ = pw.Write([]byte("a")) }()

@@ -68,13 +68,13 @@ func (c Check) Run(ctx context.Context, target Target, status ProbeStatus, repor
 		case r.Good && status == ProbeUp, !r.Good && status == ProbeDown:
 			streak = 0
 		case r.Good:
-			streak = max(streak, 0) + 1
+			streak++
 			if status == Unproven || streak >= c.Rise {
 				status, streak = ProbeUp, 0
 			}
 		default:
-			streak = min(streak, 0) - 1
-			if -streak >= c.Fall {
+			streak++
+			if streak >= c.Fall {
 				status, streak = ProbeDown, 0
 			}
 		}
