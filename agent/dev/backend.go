@@ -136,14 +136,14 @@ func (b *backend) told(w http.ResponseWriter, r *http.Request) {
 }
 
 func (b *backend) answer(w http.ResponseWriter, r *http.Request) {
-	takes := b.character.takes
+	takes := b.character.takes/2 + rand.N(b.character.takes)
 	if mood(b.mood.Load()) == slow {
 		takes += 500 * time.Millisecond
 	}
 	select {
 	case <-r.Context().Done():
 		return
-	case <-time.After(takes/2 + rand.N(takes)):
+	case <-time.After(takes):
 	}
 	w.Header().Set("X-Backend", b.id)
 	if mood(b.mood.Load()) == failing || rand.IntN(100) < b.character.errors {
