@@ -54,9 +54,17 @@ func (a *attempt) run(parent context.Context) (failed *failure) {
 	if a.body != nil {
 		// The transport does not give up a try while it waits for the client's
 		// next byte, so that wait has to end with the try.
-		stop := context.AfterFunc(ctx, func() { a.hangUp(time.Now()) })
+		var ending sync.WaitGroup
+		ending.Add(1)
+		stop := context.AfterFunc(ctx, func() {
+			defer ending.Done()
+			a.hangUp(time.Now())
+		})
 		defer func() {
-			if stop() && failed == nil && a.halfRead() {
+			switch {
+			case !stop():
+				ending.Wait() // the writer must not be touched after we return
+			case failed == nil && a.halfRead():
 				a.swallow()
 			}
 		}()
