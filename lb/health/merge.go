@@ -182,8 +182,9 @@ func ejected(verdicts []Verdict) (out []int) {
 	return out
 }
 
-// widen lists whom a panic uses: all that do not drain and that the registry
-// does not call critical, and where that leaves nobody, the critical ones too.
+// widen lists whom a panic uses: those that are up, and all that do not drain
+// and that the registry does not call critical; where that leaves nobody, the
+// critical ones too.
 func widen(pool []Evidence, verdicts []Verdict) []int {
 	var sound, all []int
 	for i, v := range verdicts {
@@ -191,7 +192,7 @@ func widen(pool []Evidence, verdicts []Verdict) []int {
 			continue
 		}
 		all = append(all, i)
-		if !pool[i].Declared.Status.critical() {
+		if v.State == Up || !pool[i].Declared.Status.critical() {
 			sound = append(sound, i)
 		}
 	}

@@ -109,6 +109,7 @@ func TestDecide(t *testing.T) {
 		unproven   = Evidence{Declared: Declaration{Status: Passing}, Probe: Unproven}
 		dead       = Evidence{Declared: Declaration{Status: Passing}, Probe: ProbeDown}
 		critical   = Evidence{Declared: Declaration{Status: Critical}}
+		lost       = Evidence{Declared: Declaration{Status: NodeCritical}, Probe: ProbeUp}
 		maintained = Evidence{Declared: Declaration{Status: Maintenance}}
 		out        = Evidence{Declared: Declaration{Status: Passing}, Ejected: true}
 	)
@@ -124,6 +125,7 @@ func TestDecide(t *testing.T) {
 		{"half is not below half", 0.5, []Evidence{good, dead}, []int{0}, false},
 		{"below half: those the catalog does not call critical", 0.5, []Evidence{good, dead, dead, critical}, []int{0, 1, 2}, true},
 		{"only critical ones left: all of them", 0.5, []Evidence{critical, critical, maintained}, []int{0, 1}, true},
+		{"up by its probe, though the catalog lost its node", 0.9, []Evidence{lost, dead, dead}, []int{0, 1, 2}, true},
 		{"maintenance does not count", 0.5, []Evidence{good, maintained, maintained}, []int{0}, false},
 		{"maintenance is never used", 0.5, []Evidence{maintained}, []int{}, false},
 		{"no threshold, no panic", 0, []Evidence{critical, dead}, []int{}, false},
