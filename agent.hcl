@@ -80,7 +80,7 @@ upstream "web" {
   listen           = "127.0.0.1:9101" # no default; or "unix:///run/web.sock"; port 0 takes a free one
   protocol         = "http"           # http: HTTP/1.1, h2c, gRPC and WebSocket on one port; tcp: bytes
   backend_protocol = "auto"           # http only: auto, http1, h2c
-  strategy         = "round_robin"    # weighted_round_robin, least_connections, random, ip_hash, least_response_time, consistent_hash
+  strategy         = "round_robin"    # weighted_round_robin, least_connections, random, ip_hash, least_response_time, consistent_hash, power_of_two, least_request, first
   hash_on          = "client_ip"      # of consistent_hash: client_ip; http only: path, header:NAME, cookie:NAME
 
   # Its backends are the instances of a service in Consul.

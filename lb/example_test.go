@@ -86,5 +86,5 @@ func ExampleByName() {
 	fmt.Println(err)
 	// Output:
 	// least_connections <nil>
-	// lb: no strategy "fastest"; there are round_robin, weighted_round_robin, least_connections, random, ip_hash, least_response_time, consistent_hash
+	// lb: no strategy "fastest"; there are round_robin, weighted_round_robin, least_connections, random, ip_hash, least_response_time, consistent_hash, power_of_two, least_request, first
 }

@@ -15,11 +15,16 @@ type random struct{ source func() uint64 }
 func (*random) Name() string { return "random" }
 
 func (s *random) Prepare(pool []*Candidate) Picker {
+	p := s.over(pool)
+	return &p
+}
+
+func (s *random) over(pool []*Candidate) randomPicker {
 	weights := make([]int64, len(pool))
 	for i, c := range pool {
 		weights[i] = c.weight
 	}
-	p := &randomPicker{pool: pool, source: s.source}
+	p := randomPicker{pool: pool, source: s.source}
 	if slices.Min(weights) != slices.Max(weights) {
 		p.alias = newAlias(weights)
 	}

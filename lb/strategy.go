@@ -73,6 +73,9 @@ var constructors = []struct {
 	{"ip_hash", IPHash},
 	{"least_response_time", LeastResponseTime},
 	{"consistent_hash", ConsistentHash},
+	{"power_of_two", PowerOfTwo},
+	{"least_request", LeastRequest},
+	{"first", First},
 }
 
 // Names lists the strategies that ByName knows.

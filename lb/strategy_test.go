@@ -68,6 +68,9 @@ func TestStrategiesKeepTheirNames(t *testing.T) {
 func TestSharesFollowWeights(t *testing.T) {
 	weights := map[string]int{"a": 1, "b": 2, "c": 3, "d": 6}
 	every(t, func(t *testing.T, s Strategy) {
+		if s.Name() == "first" {
+			t.Skip("it goes by order, not by shares")
+		}
 		b := New(s)
 		for id, w := range weights {
 			if err := b.Add(Server{ID: id, Address: id + ":80", Weight: w}); err != nil {
@@ -390,6 +393,67 @@ func TestLeastConnectionsFollowsLoadPerWeight(t *testing.T) {
 	}
 	if held["a"] != 300 {
 		t.Errorf("with weights 3 and 1, 400 leases are held %v", held)
+	}
+}
+
+// With two choices the loads stay close together, by weight, though nobody
+// looks at all servers; with one they would not.
+func TestPowerOfTwoEvensLoads(t *testing.T) {
+	state := uint64(7)
+	source := random{func() uint64 { state++; return mix(state) }}
+	spreadOf := func(s Strategy) float64 {
+		set := servers(50)
+		for i := range set {
+			set[i].Weight = 1 + i%3
+		}
+		b := balancerOf(t, s, set...)
+		for range 5000 { // never released
+			if _, err := b.Select(""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		lowest, highest := math.Inf(1), 0.0
+		for _, c := range b.pool.Load().candidates {
+			lowest, highest = min(lowest, leasesPerWeight(c)), max(highest, leasesPerWeight(c))
+		}
+		return highest - lowest
+	}
+	two, one := spreadOf(&powerOfTwo{"power_of_two", source}), spreadOf(&source)
+	if two > 6 || one < 2*two {
+		t.Errorf("leases per unit of weight differ by %.1f, and by %.1f with one choice", two, one)
+	}
+	b := balancerOf(t, PowerOfTwo(), servers(2)...)
+	held := make(map[string]int)
+	for range 100 {
+		lease, _ := b.Select("")
+		held[lease.Server().ID]++
+	}
+	if held["s0000"] != 50 {
+		t.Errorf("of two servers each should hold 50: %v", held)
+	}
+}
+
+func TestFirstFillsOneServerAfterTheOther(t *testing.T) {
+	b := balancerOf(t, First(),
+		Server{ID: "a", Address: "a:1", MaxConnections: 2},
+		Server{ID: "b", Address: "b:1", MaxConnections: 1, Weight: 5},
+		Server{ID: "c", Address: "c:1"})
+	var order []string
+	var leases []*Lease
+	for range 5 {
+		lease, err := b.Select("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		leases = append(leases, &lease)
+		order = append(order, lease.Server().ID)
+	}
+	if got := strings.Join(order, ""); got != "baacc" {
+		t.Errorf("filled in the order %s, want b (the heaviest) once, a twice, then c", got)
+	}
+	leases[1].Release()
+	if lease, _ := b.Select(""); lease.Server().ID != "a" {
+		t.Errorf("a has a place again, and %s was picked", lease.Server().ID)
 	}
 }
 
