@@ -227,9 +227,13 @@ func TestReloadOfServingSettings(t *testing.T) {
 	if err := a.Reload(parse(t, format, "2s", one)); err != nil {
 		t.Fatal(err)
 	}
-	if status, body, closing := ask(); status != 200 || body != "one" || !closing {
-		t.Errorf("the old connection: %d %q, closing %v", status, body, closing)
-	}
+	eventually(t, "the old connection is told to close", func() bool {
+		status, body, closing := ask()
+		if status != 200 || body != "one" {
+			t.Fatalf("the old connection: %d %q", status, body)
+		}
+		return closing
+	})
 	if after := a.Addresses()["web"]; after != before {
 		t.Errorf("the listener moved from %s to %s", before, after)
 	}
