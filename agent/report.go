@@ -103,7 +103,7 @@ type BackendProbe struct {
 func backendOf(s lb.ServerStats, share float64) Backend {
 	return Backend{
 		ID: s.Server.ID, Address: s.Server.Address, Zone: s.Server.Zone,
-		State: s.Verdict.State.String(), Usable: s.Usable, Rule: s.Verdict.Rule, Reason: s.Reason, Since: s.Since,
+		State: s.Verdict.State.String(), Usable: s.Usable(), Rule: s.Verdict.Rule, Reason: s.Reason, Since: s.Since,
 		Weight: s.Verdict.Weight, Share: share,
 		Active: s.Active, Requests: s.Requests, Failures: s.Failures,
 		Mean: s.MeanResponseTime.Seconds(), Last: s.ResponseTime.Seconds(),

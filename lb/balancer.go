@@ -3,21 +3,13 @@ package lb
 import (
 	"errors"
 	"fmt"
-	"maps"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/outrigger-sidecar/outrigger/lb/health"
-)
-
-// Why Select can give no server.
-var (
-	ErrNoServers  = errors.New("lb: there are no servers")
-	ErrNoHealthy  = errors.New("lb: no server is healthy")
-	ErrNoCapacity = errors.New("lb: every healthy server is at its limit")
-	ErrAllTried   = errors.New("lb: every healthy server was tried")
 )
 
 // ErrUnreachable marks a failure that Lease.Fail is told of as one to connect:
@@ -64,19 +56,38 @@ func WithHealth(h Health) Option { return func(b *Balancer) { b.setHealth(h) } }
 // WithHooks sets whom to tell of changes.
 func WithHooks(h Hooks) Option { return func(b *Balancer) { b.hooks = h } }
 
+// WithQueue sets how many callers of Acquire may wait for a place.
+func WithQueue(q Queue) Option { return func(b *Balancer) { b.queue.set(q) } }
+
+// WithClock has the balancer tell the time by now, for simulations. Run, the
+// timers of a Queue and probes go on by the system's clock.
+func WithClock(now func() time.Time) Option { return func(b *Balancer) { b.clock.read = now } }
+
+// WithRandom has all chance come from source, such as the Uint64 of a seeded
+// rand.Rand, so that a simulation can be repeated. The balancer must then be
+// used by one goroutine at a time, unless the source allows for more.
+func WithRandom(source func() uint64) Option { return func(b *Balancer) { b.random = source } }
+
 // Balancer selects servers. All methods may be called at any time from any
 // goroutine. Create it with New.
 type Balancer struct {
 	pool       atomic.Pointer[pool]
 	ejectAfter atomic.Int64 // health.Ejection.Failures, where Fail can read it
+	queue      queue
+	clock      clock
+	random     func() uint64
 
-	mu        sync.Mutex
-	strategy  Strategy
-	health    Health
-	freshness health.Freshness
-	members   map[string]*member
-	leaving   []*member // removed, and in use or not long ago
-	events    []func()  // hooks to call, in order
+	mu          sync.Mutex
+	strategy    Strategy
+	shadow      Strategy // nil for none
+	shadowCount *shadowCount
+	placement   Placement
+	health      Health
+	freshness   health.Freshness
+	members     map[string]*member
+	leaving     []*member // removed, and in use or not long ago
+	loads       loads
+	events      []func() // hooks to call, in order
 
 	hooks   Hooks
 	telling sync.Mutex    // held while hooks run; never waited for
@@ -89,7 +100,7 @@ func New(s Strategy, options ...Option) *Balancer {
 	if s == nil {
 		s = RoundRobin()
 	}
-	b := &Balancer{strategy: s, members: make(map[string]*member), recheck: make(chan struct{}, 1)}
+	b := &Balancer{strategy: s, random: rand.Uint64, members: make(map[string]*member), recheck: make(chan struct{}, 1)}
 	for _, option := range options {
 		option(b)
 	}
@@ -106,6 +117,7 @@ func (b *Balancer) change(f func() error) error {
 		b.rebuild()
 	}
 	b.mu.Unlock()
+	b.queue.placeFreed(b)
 	b.tell()
 	return err
 }
@@ -203,15 +215,22 @@ func (b *Balancer) put(s *Server) {
 		m.spec, m.left = s, time.Time{}
 		m.probe = health.Result{} // the port may have been reused meanwhile
 	} else {
-		m = &member{spec: s}
+		m = b.newMember(s)
 	}
 	b.members[s.ID] = m
+}
+
+func (b *Balancer) newMember(s *Server) *member {
+	// A new server stands anywhere in a rotation, or all who learn of it at
+	// one moment would send it their next request.
+	lag := float64(b.random()>>11)/(1<<53) - 0.5
+	return &member{spec: s, load: b.loads.next(), lag: lag, token: hashString(s.ID)}
 }
 
 func (b *Balancer) drop(m *member) {
 	gone := *m.spec
 	gone.Declared = health.Declaration{Status: health.Absent}
-	m.spec, m.left, m.usable = &gone, time.Now(), false
+	m.spec, m.left, m.place = &gone, b.clock.now(), Place{}
 	delete(b.members, gone.ID)
 	b.leaving = append(b.leaving, m)
 }
@@ -223,7 +242,7 @@ const remember = 30 * time.Second
 // forget drops the removed servers that are idle and long gone.
 func (b *Balancer) forgetLeft(now time.Time) {
 	b.leaving = slices.DeleteFunc(b.leaving, func(m *member) bool {
-		return now.Sub(m.left) >= remember && m.active.Load() == 0
+		return now.Sub(m.left) >= remember && m.load.out() == 0
 	})
 }
 
@@ -233,6 +252,9 @@ func (b *Balancer) Strategy() Strategy {
 	defer b.mu.Unlock()
 	return b.strategy
 }
+
+// SetQueue changes how many callers of Acquire may wait; those who do go on.
+func (b *Balancer) SetQueue(q Queue) { b.queue.set(q) }
 
 // SetStrategy changes the strategy; servers keep their numbers.
 func (b *Balancer) SetStrategy(s Strategy) {
@@ -287,104 +309,23 @@ func (b *Balancer) SetHealthy(id string, healthy bool) error {
 		if healthy {
 			m.probe.Status, m.probe.Good = health.ProbeUp, true
 			m.outlier.until = time.Time{}
-			m.streak.Store(0)
+			m.times.streak.Store(0)
 		}
-		m.probed = time.Now()
+		m.probed = b.clock.now()
 		return nil
 	})
 }
 
-// rebuild judges all servers and publishes the pool. It alone stores b.pool;
-// the caller holds mu (or is New).
-func (b *Balancer) rebuild() {
-	now := time.Now()
-	b.forgetLeft(now)
-	members := slices.SortedFunc(maps.Values(b.members), byID)
-	evidence := make([]health.Evidence, len(members))
-	for i, m := range members {
-		b.prove(m, now)
-		evidence[i] = m.evidence(b.freshness)
-	}
-	decision := health.Policy{PanicThreshold: b.health.PanicThreshold}.Decide(evidence)
-	for i, m := range members {
-		b.judge(m, evidence[i], decision.Verdicts[i], now)
-	}
-	for _, m := range b.leaving {
-		e := m.evidence(b.freshness)
-		b.judge(m, e, health.Merge(e, false), now)
-	}
-
-	next := &pool{known: len(members), panic: decision.Panic, revisit: nextReturn(members)}
-	for _, m := range members {
-		m.usable = false
-	}
-	for _, i := range decision.Usable {
-		m := members[i]
-		m.usable = true
-		next.candidates = append(next.candidates, &Candidate{
-			server: m.spec,
-			member: m,
-			weight: int64(max(1, decision.Verdicts[i].Weight)),
-			limit:  int64(m.spec.MaxConnections),
-		})
-	}
-	switch {
-	case len(next.candidates) > 0:
-		next.picker = b.strategy.Prepare(next.candidates)
-	case len(members) > 0:
-		next.err = ErrNoHealthy
-	default:
-		next.err = ErrNoServers
-	}
-	last := b.pool.Swap(next)
-	if b.hooks.Panic != nil && last != nil && last.panic != next.panic {
-		b.events = append(b.events, func() { b.hooks.Panic(next.panic, len(next.candidates), next.known) })
-	}
-	select {
-	case b.recheck <- struct{}{}:
-	default:
-	}
-}
-
-// prove brings a member's own evidence up to date: ejections end, and probes
-// count only while there are any.
-func (b *Balancer) prove(m *member, now time.Time) {
-	if until := m.outlier.until; !until.IsZero() && !now.Before(until) {
-		m.outlier.until = time.Time{}
-		m.streak.Store(0)
-	}
-	switch {
-	case b.health.Check != nil && m.probe.Status == health.Unprobed:
-		m.probe.Status = health.Unproven
-	case b.health.Check == nil && m.probe.Status == health.Unproven:
-		m.probe.Status = health.Unprobed
-	}
-}
-
-// judge notes a verdict and remembers to tell of it if it is a new one.
-func (b *Balancer) judge(m *member, e health.Evidence, v health.Verdict, now time.Time) {
-	last := m.verdict
-	if v == last {
-		return
-	}
-	m.verdict = v
-	if v.State != last.State {
-		m.since = now
-	}
-	if b.hooks.Change != nil {
-		c := Change{Server: m.spec, From: last, To: v, Reason: m.reason(e)}
-		b.events = append(b.events, func() { b.hooks.Change(c) })
-	}
-}
-
-// reason tells people why the verdict is what it is.
-func (m *member) reason(e health.Evidence) string {
-	r := m.verdict.Reason(e)
-	switch {
-	case m.verdict.State == health.Ejected && m.outlier.cause != "":
-		r += ": " + m.outlier.cause
-	case m.verdict.Rule == 4 && m.probe.Output != "":
-		r += ": " + m.probe.Output
-	}
-	return r
+// SetDraining takes a server out by hand, or back in: while it drains it gets
+// no new leases, and those it has go on. It returns ErrUnknownServer for an
+// unknown ID.
+func (b *Balancer) SetDraining(id string, draining bool) error {
+	return b.change(func() error {
+		m, ok := b.members[id]
+		if !ok {
+			return fmt.Errorf("%w: %q", ErrUnknownServer, id)
+		}
+		m.drained = draining
+		return nil
+	})
 }

@@ -193,7 +193,7 @@ func TestRemovedServersAreRememberedForAWhile(t *testing.T) {
 			t.Fatal(err)
 		}
 		all := b.AllStats()
-		if len(all) != 2 || all[1].Server.ID != "s0001" || all[1].Verdict.State != health.Draining || all[1].Active != 1 || all[1].Usable {
+		if len(all) != 2 || all[1].Server.ID != "s0001" || all[1].Verdict.State != health.Draining || all[1].Active != 1 || all[1].Usable() {
 			t.Fatalf("after its removal: %+v", all)
 		}
 		time.Sleep(time.Hour)

@@ -12,7 +12,7 @@ import (
 func (b *Balancer) eject(m *member, cause error) {
 	b.mu.Lock()
 	if b.mayEject(m) {
-		now, o := time.Now(), &m.outlier
+		now, o := b.clock.now(), &m.outlier
 		if now.Sub(o.ended) > b.health.Ejection.Max {
 			o.row = 0 // it has behaved for long enough to start afresh
 		}
@@ -21,7 +21,7 @@ func (b *Balancer) eject(m *member, cause error) {
 		o.until = now.Add(b.health.Ejection.Length(o.row))
 		o.ended = o.until
 		o.unreachable = errors.Is(cause, ErrUnreachable)
-		o.cause = fmt.Sprintf("%d failures in a row, the last: %v", m.streak.Load(), cause)
+		o.cause = fmt.Sprintf("%d failures in a row, the last: %v", m.times.streak.Load(), cause)
 		m.regain = 0
 		b.rebuild()
 	}
@@ -30,15 +30,15 @@ func (b *Balancer) eject(m *member, cause error) {
 }
 
 // readmit ends an ejection before its time; the caller holds mu and rebuilds.
-func (m *member) readmit() {
-	m.outlier.until, m.outlier.ended = time.Time{}, time.Now()
-	m.streak.Store(0)
+func (m *member) readmit(now time.Time) {
+	m.outlier.until, m.outlier.ended = time.Time{}, now
+	m.times.streak.Store(0)
 }
 
 // mayEject looks again, under the lock: many callers may fail at one moment.
 func (b *Balancer) mayEject(m *member) bool {
 	policy := b.health.Ejection
-	if policy.Failures <= 0 || m.streak.Load() < int64(policy.Failures) || m.verdict.State != health.Up {
+	if policy.Failures <= 0 || m.times.streak.Load() < int64(policy.Failures) || m.verdict.State != health.Up {
 		return false
 	}
 	ejected, up := 0, 0

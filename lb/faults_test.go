@@ -46,13 +46,13 @@ func TestLimitHoldsUnderConcurrency(t *testing.T) {
 }
 
 func TestReserveStopsAtTheLimit(t *testing.T) {
-	var c counters
+	var l load
 	for n, want := range []bool{true, true, false} {
-		if got := c.reserve(2); got != want {
+		if got := l.take(2); got != want {
 			t.Errorf("reservation %d of two places: %v", n+1, got)
 		}
 	}
-	if !c.reserve(0) || c.active.Load() != 3 {
+	if !l.take(0) || l.out() != 3 {
 		t.Error("no limit is a limit")
 	}
 }
@@ -228,9 +228,12 @@ func TestSelectDoesNotWaitForTheLock(t *testing.T) {
 	})
 }
 
+// candidatesOf are those of the first tier.
+func candidatesOf(b *Balancer) []*Candidate { return b.pool.Load().tiers[0].candidates }
+
 // record lets one server answer, whatever the strategy would choose.
 func record(b *Balancer, id string, took time.Duration) {
-	for _, c := range b.pool.Load().candidates {
+	for _, c := range candidatesOf(b) {
 		if c.server.ID == id {
 			lease := Lease{balancer: b, candidate: c}
 			lease.Record(took)

@@ -16,12 +16,12 @@ type first struct{}
 
 func (first) Name() string { return "first" }
 
-func (first) Prepare(pool []*Candidate) Picker {
-	p := &firstPicker{pool, make([]int32, len(pool))}
+func (first) Prepare(r Roster) Picker {
+	p := &firstPicker{r.Candidates, make([]int32, len(r.Candidates))}
 	for i := range p.order {
 		p.order[i] = int32(i)
 	}
-	slices.SortStableFunc(p.order, func(a, b int32) int { return cmp.Compare(pool[b].weight, pool[a].weight) })
+	slices.SortStableFunc(p.order, func(a, b int32) int { return cmp.Compare(p.pool[b].weight, p.pool[a].weight) })
 	return p
 }
 

@@ -1,51 +1,99 @@
 package lb
 
-import "math/rand/v2"
+import "math"
 
-// ConsistentHash sends each key to one server, as long as that server can take
-// it. When servers come or go only about their share of the keys moves, and
-// every agent with the same servers sends a key to the same one. A key whose
-// server is full or was tried goes to a second one, always the same, and so
-// on. Requests without a key are spread at random.
-//
-// It uses a Maglev table rather than a ring of virtual nodes: one look-up,
-// and shares that are even to about a hundredth where a ring of affordable
-// size is off by a tenth (Eisenbud et al., Maglev, NSDI 2016, section 3.4).
-func ConsistentHash() Strategy {
-	return &hashed{"consistent_hash", func(key string) (uint64, bool) { return hashString(key), key != "" }}
+// HashOption sets up ConsistentHash or IPHash.
+type HashOption func(*hashing)
+
+// BoundedLoad keeps a hot key, or an unlucky handful, from sinking one server:
+// a server that has more than factor times its share of all leases takes no
+// more keys until it has less, and they go to the second server of each, or
+// the third (Mirrokni, Thorup, Zadimoghaddam, Consistent Hashing with Bounded
+// Loads, 2018; HAProxy's hash-balance-factor). 1.25 is usual; the closer to 1,
+// the more keys are away from home. At low load a share is less than one
+// lease, so that two requests at once for one key already go to two servers:
+// take it for caches, not for sessions. A factor below 1 bounds nothing.
+func BoundedLoad(factor float64) HashOption {
+	return func(s *hashing) {
+		s.bound = 0
+		if factor >= 1 {
+			s.bound, s.out = factor, new(counter)
+		}
+	}
 }
 
-type hashed struct {
-	name string
-	hash func(key string) (h uint64, ok bool)
+// hashing is ConsistentHash and, with another hash, IPHash.
+type hashing struct {
+	name  string
+	hash  func(key string) (h uint64, ok bool)
+	bound float64  // on a server's leases, in shares; 0: none
+	out   *counter // leases of all servers, where there is a bound
 }
 
-func (s *hashed) Name() string { return s.name }
+func newHashing(name string, hash func(string) (uint64, bool), options []HashOption) Strategy {
+	s := &hashing{name: name, hash: hash}
+	for _, option := range options {
+		option(s)
+	}
+	return s
+}
 
-func (s *hashed) Prepare(pool []*Candidate) Picker {
-	return &hashPicker{pool, newMaglev(pool), s.hash}
+func (s *hashing) Name() string { return s.name }
+
+func (s *hashing) Prepare(r Roster) Picker {
+	p := &hashPicker{hashing: s, pool: r.Candidates, random: r.Random}
+	if last, ok := r.Last.(*hashPicker); ok && alike(last.pool, p.pool) {
+		p.ring = last.ring
+	} else {
+		p.ring = newRing(p.pool)
+	}
+	for _, c := range p.pool {
+		c.total = s.out
+		p.weight += c.weight
+	}
+	return p
 }
 
 type hashPicker struct {
-	pool  []*Candidate
-	table maglev
-	hash  func(string) (uint64, bool)
+	*hashing
+	pool   []*Candidate
+	weight float64 // of all
+	ring   *ring
+	random func() uint64
 }
+
+// manyFull is after how many full servers in a row all of them are looked at.
+const manyFull = 8
 
 func (p *hashPicker) Pick(q Query) int {
 	h, ok := p.hash(q.Key)
 	if !ok {
-		h = rand.Uint64()
+		h = p.random()
 	}
-	i := p.table.lookup(h)
-	for n := 0; q.Skip(p.pool[i]); n++ {
-		if n == 8 { // most are full: look through them all once
-			return scan(p.pool, i, q)
+	i := p.ring.lookup(h)
+	for range manyFull {
+		if c := p.pool[i]; !q.Skip(c) && !p.over(c) {
+			return i
 		}
 		h = mix(h)
-		i = p.table.lookup(h)
+		i = p.ring.lookup(h)
 	}
-	return i
+	for n := range p.pool {
+		if j := (i + n) % len(p.pool); !q.Skip(p.pool[j]) && !p.over(p.pool[j]) {
+			return j
+		}
+	}
+	return scan(p.pool, i, q) // those within the bound are full or were tried
+}
+
+// over tells that one lease more would be above the bound. The bound of all
+// servers together is above all their leases, so some server is not over.
+func (p *hashPicker) over(c *Candidate) bool {
+	if p.bound == 0 {
+		return false
+	}
+	out := c.load.out()
+	return out > 0 && float64(out) >= math.Ceil(p.bound*float64(p.out.n.Load()+1)*c.weight/p.weight)
 }
 
 // hashString is FNV-1a with a final mix, which FNV lacks. It is fixed, unlike

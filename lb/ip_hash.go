@@ -1,11 +1,14 @@
 package lb
 
-import "net/netip"
+import (
+	"encoding/binary"
+	"net/netip"
+)
 
 // IPHash is ConsistentHash by client address: the key is an IP address, with
 // or without a port, and the same address always counts as the same key
 // however it is written. Keys that are no address are hashed as they are.
-func IPHash() Strategy { return &hashed{"ip_hash", hashAddress} }
+func IPHash(options ...HashOption) Strategy { return newHashing("ip_hash", hashAddress, options) }
 
 func hashAddress(key string) (uint64, bool) {
 	addr, err := netip.ParseAddr(key)
@@ -17,9 +20,5 @@ func hashAddress(key string) (uint64, bool) {
 		addr = withPort.Addr()
 	}
 	raw := addr.Unmap().WithZone("").As16()
-	h := uint64(14695981039346656037)
-	for _, b := range raw {
-		h = (h ^ uint64(b)) * 1099511628211
-	}
-	return mix(h), true
+	return mix(binary.BigEndian.Uint64(raw[:8]) ^ mix(binary.BigEndian.Uint64(raw[8:]))), true
 }

@@ -13,6 +13,7 @@ import (
 type Lease struct {
 	balancer  *Balancer
 	candidate *Candidate
+	shadow    *Candidate // the place that the shadow strategy would have taken; nil for none
 	judged    atomic.Bool
 	released  atomic.Bool
 }
@@ -26,20 +27,28 @@ func (l *Lease) Server() *Server {
 	return l.candidate.server
 }
 
+// Token stands for the chosen server in a session: given back as
+// Query.Prefer it brings the session to the same server again, for as long as
+// that can be used, over changes, restarts and in every process that knows the
+// server by the same ID. It does not tell who the server is. 0 for the zero
+// Lease.
+func (l *Lease) Token() uint64 {
+	if l.candidate == nil {
+		return 0
+	}
+	return l.candidate.member.token
+}
+
 // Record says that the server did its work, and how long its answer took.
 func (l *Lease) Record(took time.Duration) {
 	if l.candidate == nil || l.judged.Swap(true) {
 		return
 	}
-	c, now := &l.candidate.member.counters, ticks()
-	if c.streak.Load() != 0 {
-		c.streak.Store(0)
-	}
 	took = max(took, 1)
-	c.last.Store(int64(took))
-	c.busy.Add(int64(took))
-	c.smoothed.add(took, now, false)
-	c.cost.add(took, now, true)
+	l.candidate.member.times.record(took, l.balancer.clock.ticks())
+	if l.shadow != nil {
+		l.shadow.shade.busy.Add(int64(took))
+	}
 }
 
 // Fail says that the server failed this request. The cause is shown to people
@@ -50,24 +59,20 @@ func (l *Lease) Fail(cause error) {
 		return
 	}
 	m := l.candidate.member
-	m.failures.Add(1)
-	m.cost.add(max(failureCost, 2*m.smoothed.load()), ticks(), true)
-	streak := m.streak.Add(1)
+	streak := m.times.fail(l.balancer.clock.ticks())
 	if limit := l.balancer.ejectAfter.Load(); limit > 0 && streak >= limit {
 		l.balancer.eject(m, cause)
 	}
 }
 
-// Release gives the place back.
+// Release gives the place back, to whoever waits for one.
 func (l *Lease) Release() {
 	if l.candidate == nil || l.released.Swap(true) {
 		return
 	}
-	l.candidate.member.active.Add(-1)
+	l.candidate.giveBack()
+	if l.shadow != nil {
+		l.shadow.giveBack()
+	}
+	l.balancer.queue.placeFreed(l.balancer)
 }
-
-// epoch is where ticks count from.
-var epoch = time.Now()
-
-// ticks is a monotonic clock in nanoseconds, for differences only.
-func ticks() int64 { return int64(time.Since(epoch)) }

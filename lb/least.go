@@ -1,54 +1,32 @@
 package lb
 
-import "math/rand/v2"
-
 // scanUpTo is the largest pool that is looked through whole for the least
 // loaded server. Beyond it the better of two is taken, whose cost does not
 // grow with the pool and whose choice is nearly as good (Mitzenmacher, The
 // Power of Two Choices in Randomized Load Balancing, 1996).
 const scanUpTo = 32
 
-// least finds the candidate of the lowest load.
+// least is what strategies share that look for the lowest load. They begin
+// with the server whose turn it is, so that ties go around by weight.
 type least struct {
-	pool     []*Candidate
-	rotation rotation // where to start, so that ties go around by weight
+	*rotation
+	random func() uint64
 }
 
-func newLeast(pool []*Candidate, t *turns) least { return least{pool, t.over(pool)} }
+func newLeast(r Roster) least { return least{newRotation(r), r.Random} }
 
-func (l *least) large() bool { return len(l.pool) > scanUpTo }
-
-// scan looks through the whole pool.
-func (l *least) scan(q Query, load func(*Candidate) float64) int {
-	start := l.rotation.next()
-	best, lowest := -1, 0.0
-	for i := range l.pool {
-		j := start + i
-		if j >= len(l.pool) {
-			j -= len(l.pool)
-		}
-		c := l.pool[j]
-		if q.Skip(c) {
-			continue
-		}
-		if cost := load(c); best < 0 || cost < lowest {
-			best, lowest = j, cost
-		}
-	}
-	return best
-}
+func (l *least) small() bool { return len(l.pool) <= scanUpTo }
 
 // two returns the server whose turn it is and another at random; b is -1 when
 // q leaves only one of them, and a too when it leaves none of the pool.
 func (l *least) two(q Query) (a, b int) {
-	a = l.rotation.next()
-	b = rand.IntN(len(l.pool) - 1)
+	a, b = l.next(), l.any(len(l.pool)-1)
 	if b >= a {
 		b++
 	}
 	switch skipA, skipB := q.Skip(l.pool[a]), q.Skip(l.pool[b]); {
 	case skipA && skipB:
-		return scan(l.pool, rand.IntN(len(l.pool)), q), -1
+		return scan(l.pool, l.any(len(l.pool)), q), -1
 	case skipA:
 		return b, -1
 	case skipB:
@@ -57,10 +35,5 @@ func (l *least) two(q Query) (a, b int) {
 	return a, b
 }
 
-// lower is the position, of two, whose load is lower; a wins a tie.
-func (l *least) lower(a, b int, load func(*Candidate) float64) int {
-	if b >= 0 && load(l.pool[b]) < load(l.pool[a]) {
-		return b
-	}
-	return a
-}
+// any is one of n positions, at random.
+func (l *least) any(n int) int { return int(l.random() >> 32 * uint64(n) >> 32) }

@@ -3,27 +3,41 @@ package lb
 // LeastConnections picks the server with the fewest leases per unit of
 // weight. Ties, among them an idle pool, go around by weight. It adapts to
 // servers and requests that differ, as long as a lease lasts as long as the
-// work does.
-func LeastConnections() Strategy { return &leastConnections{newTurns()} }
+// work does. Up to 32 servers it looks at all of them, beyond that at two.
+func LeastConnections() Strategy { return leastConnections{} }
 
-type leastConnections struct{ turns *turns }
+type leastConnections struct{}
 
-func (*leastConnections) Name() string { return "least_connections" }
+func (leastConnections) Name() string { return "least_connections" }
 
-func (s *leastConnections) Prepare(pool []*Candidate) Picker {
-	return &leastConnectionsPicker{newLeast(pool, s.turns)}
-}
+func (leastConnections) Prepare(r Roster) Picker { return &leastConnectionsPicker{newLeast(r)} }
 
 type leastConnectionsPicker struct{ least }
 
 func (p *leastConnectionsPicker) Pick(q Query) int {
-	if p.large() {
+	if !p.small() {
 		a, b := p.two(q)
-		return p.lower(a, b, leasesPerWeight)
+		if b >= 0 && p.pool[b].perWeight() < p.pool[a].perWeight() {
+			return b
+		}
+		return a
 	}
-	return p.scan(q, leasesPerWeight)
-}
-
-func leasesPerWeight(c *Candidate) float64 {
-	return float64(c.member.active.Load()) / float64(c.weight)
+	best, lowest := -1, 0.0
+	for i, j := 0, p.next(); i < len(p.pool); i, j = i+1, j+1 {
+		if j == len(p.pool) {
+			j = 0
+		}
+		c := p.pool[j]
+		if q.Skip(c) {
+			continue
+		}
+		out := c.perWeight()
+		if out == 0 { // no other can have less
+			return j
+		}
+		if best < 0 || out < lowest {
+			best, lowest = j, out
+		}
+	}
+	return best
 }

@@ -4,72 +4,79 @@ import "time"
 
 // LeastResponseTime picks the server where a request should be answered
 // soonest: its response time, once for the request itself and once more for
-// each request per unit of weight that is ahead of it. The response time is a mean that jumps to a slow answer at once
-// and decays slowly, and in which a failure counts as a slow answer, so that a
-// server which fails fast does not look fast (peak EWMA, as in Finagle).
+// each request per unit of weight that is ahead of it. The response time is a
+// mean that jumps to a slow answer at once and decays slowly, and in which a
+// failure counts as a slow answer, so that a server which fails fast does not
+// look fast (peak EWMA, as in Finagle and linkerd).
 //
-// A server that has not answered yet, or not for a minute, is taken to be as
-// fast as the fastest it is compared with: it gets requests to prove itself,
-// but no more at once than its share.
-func LeastResponseTime() Strategy { return &leastResponseTime{newTurns()} }
+// What is known of a server fades while it does not answer, until it counts as
+// fast as the fastest; so does one that never answered. It gets requests to
+// prove itself, but no more at once than its share. Up to 32 servers it looks
+// at all of them, beyond that at two.
+func LeastResponseTime() Strategy { return leastResponseTime{} }
 
-type leastResponseTime struct{ turns *turns }
+type leastResponseTime struct{}
 
-func (*leastResponseTime) Name() string { return "least_response_time" }
+func (leastResponseTime) Name() string { return "least_response_time" }
 
-func (s *leastResponseTime) Prepare(pool []*Candidate) Picker {
-	return &leastResponseTimePicker{newLeast(pool, s.turns)}
+func (leastResponseTime) Prepare(r Roster) Picker {
+	return &leastResponseTimePicker{newLeast(r), r.clock}
 }
 
-type leastResponseTimePicker struct{ least }
+type leastResponseTimePicker struct {
+	least
+	clock clock
+}
 
 func (p *leastResponseTimePicker) Pick(q Query) int {
-	now := ticks()
-	if p.large() {
+	now := p.clock.ticks()
+	if !p.small() {
 		a, b := p.two(q)
 		if b < 0 {
 			return a
 		}
-		w := wait{now, min(p.pool[a].expected(now), p.pool[b].expected(now))}
-		if w.fastest == 0 { // one is unknown: as fast as the other
-			w.fastest = max(p.pool[a].expected(now), p.pool[b].expected(now))
+		fastest := faster(p.pool[a].cost(), p.pool[b].cost())
+		if p.pool[b].wait(now, fastest) < p.pool[a].wait(now, fastest) {
+			return b
 		}
-		return p.lower(a, b, w.at)
+		return a
 	}
-	w := wait{now: now}
+	fastest := 0.0
 	for _, c := range p.pool {
-		if t := c.expected(now); t > 0 && (w.fastest == 0 || t < w.fastest) {
-			w.fastest = t
+		fastest = faster(fastest, c.cost())
+	}
+	best, shortest := -1, 0.0
+	for i, j := 0, p.next(); i < len(p.pool); i, j = i+1, j+1 {
+		if j == len(p.pool) {
+			j = 0
+		}
+		c := p.pool[j]
+		if q.Skip(c) {
+			continue
+		}
+		if wait := c.wait(now, fastest); best < 0 || wait < shortest {
+			best, shortest = j, wait
 		}
 	}
-	return p.scan(q, w.at)
+	return best
 }
-
-// wait is the load to compare by: how long a request would wait.
-type wait struct {
-	now     int64
-	fastest time.Duration // what those are taken for of whom nothing is known
-}
-
-func (w *wait) at(c *Candidate) float64 {
-	t := c.expected(w.now)
-	if t == 0 {
-		t = max(w.fastest, 1)
-	}
-	return float64(t) * (1 + float64(c.member.active.Load())/float64(c.weight))
-}
-
-// forget is when a mean has become history: nothing came back for so long that
-// it says nothing of the next answer.
-const forget = time.Minute
 
 // failureCost is what a failure counts at least as a response time.
 const failureCost = time.Second
 
-// expected is the response time to expect, or 0 where it is not known.
-func (c *Candidate) expected(now int64) time.Duration {
-	if now-c.member.cost.stamp.Load() > int64(forget) {
-		return 0
+// cost is the response time to reckon with, in ns, 0 where it is not known.
+func (c *Candidate) cost() float64 { return c.member.times.cost.mean() }
+
+// faster is the lower of two costs that are known.
+func faster(a, b float64) float64 {
+	if a == 0 || b > 0 && b < a {
+		return b
 	}
-	return c.member.cost.load()
+	return a
+}
+
+// wait is how long a request would wait for its answer.
+func (c *Candidate) wait(now int64, fastest float64) float64 {
+	silent := float64(now-c.member.times.cost.stamp.Load()) / float64(decay)
+	return max(c.cost()/(1+max(silent, 0)), fastest, 1) * (1 + c.perWeight())
 }

@@ -2,75 +2,141 @@ package lb
 
 import (
 	"slices"
+	"sync"
 	"time"
 )
 
 // pool is what selections work with. It never changes; its candidates point
 // to the members' counters, which do.
 type pool struct {
+	tiers   []tier // in order of preference; none when there is no candidate
+	usable  int    // candidates in all tiers
+	err     error  // why there is no candidate
+	known   int    // servers in the balancer, usable or not
+	panic   bool   // the candidates are more than those that are up
+	revisit int64  // ticks when the pool is out of date by time alone; 0 for never
+	random  func() uint64
+	tokens  func() map[uint64]known // of all candidates
+}
+
+// known is a candidate and where it stands.
+type known struct {
+	tier      *tier
+	candidate *Candidate
+}
+
+// revisitIn has the pool be made anew after a time, at the latest.
+func (p *pool) revisitIn(d time.Duration, c clock) {
+	if at := c.ticks() + int64(d); p.revisit == 0 || at < p.revisit {
+		p.revisit = at
+	}
+}
+
+// tier is the candidates of one rank: a failover group, or the part of it in
+// one's own zone.
+type tier struct {
+	rank       int // by which it is known again in the next pool
 	candidates []*Candidate
-	picker     Picker // nil when there is no candidate
-	err        error  // why there is none
-	known      int    // servers in the balancer, usable or not
-	panic      bool   // the candidates are more than those that are up
-	revisit    int64  // ticks when an ejection ends; 0 when none is on
+	picker     Picker
+	share      float64 // of the requests, 0 to 1
+	upTo       uint64  // the share and those before it, of 2^64-1
+	shadow     shadowTier
 }
 
-// Select chooses a server for a client key ("" for none) and reserves a place
-// on it. Servers whose IDs are in tried are left out, for a retry elsewhere.
-// The errors are ErrNoServers, ErrNoHealthy, ErrNoCapacity and ErrAllTried.
-// The caller must release the lease.
-func (b *Balancer) Select(key string, tried ...string) (Lease, error) {
-	p := b.current()
-	if p.picker == nil {
-		return Lease{}, p.err
+// pick chooses a candidate for q and takes a place on it. Where the tier whose
+// share it is cannot serve, those preferred most come next.
+func (p *pool) pick(q Query) (*tier, *Candidate) {
+	if q.Prefer != 0 {
+		if t, c := p.preferred(q); c != nil {
+			return t, c
+		}
 	}
-	q := Query{Key: key, tried: tried}
-	// A pick can lose the last place to another caller, and is then made
-	// again. That all picks lose is next to impossible; the bound only makes
-	// it certain that the loop ends.
-	for range len(p.candidates) + 1 {
-		i := p.picker.Pick(q)
+	drawn := 0
+	if len(p.tiers) > 1 {
+		drawn = p.draw(q)
+	}
+	t := &p.tiers[drawn]
+	if c := t.take(q); c != nil {
+		return t, c
+	}
+	for i := range p.tiers {
+		if i == drawn {
+			continue
+		}
+		t := &p.tiers[i]
+		if c := t.take(q); c != nil {
+			return t, c
+		}
+	}
+	return nil, nil
+}
+
+// draw chooses a tier by shares: at random, but always the same for one key
+// where the strategy is one that keeps keys together.
+func (p *pool) draw(q Query) int {
+	bits, ok := uint64(0), false
+	if keyed, is := p.tiers[0].picker.(*hashPicker); is {
+		bits, ok = keyed.hash(q.Key)
+	}
+	if !ok {
+		bits = p.random()
+	}
+	for i := range p.tiers {
+		if bits <= p.tiers[i].upTo {
+			return i
+		}
+	}
+	return len(p.tiers) - 1
+}
+
+// take picks in the tier. A pick can lose the last place to another caller,
+// and is then made again. That all picks lose is next to impossible; the bound
+// only makes it certain that the loop ends.
+func (t *tier) take(q Query) *Candidate {
+	for range len(t.candidates) + 1 {
+		i := t.picker.Pick(q)
 		if i < 0 {
-			break
+			return nil
 		}
-		c := p.candidates[i]
-		if c.member.reserve(c.limit) {
-			c.member.requests.Add(1)
-			return Lease{balancer: b, candidate: c}, nil
+		if c := t.candidates[i]; c.take() {
+			return c
 		}
 	}
-	for _, c := range p.candidates {
-		if !slices.Contains(tried, c.server.ID) {
-			return Lease{}, ErrNoCapacity
-		}
-	}
-	return Lease{}, ErrAllTried
+	return nil
 }
 
-// current returns the pool in force, after ending the ejections that are due.
-// Where another goroutine holds the lock, the old pool serves once more.
-func (b *Balancer) current() *pool {
-	p := b.pool.Load()
-	if p.revisit == 0 || ticks() < p.revisit || !b.mu.TryLock() {
-		return p
+// preferred takes a place on the server that q prefers, if that can be.
+func (p *pool) preferred(q Query) (*tier, *Candidate) {
+	known, ok := p.tokens()[q.Prefer]
+	if !ok || q.Skip(known.candidate) || !known.candidate.take() {
+		return nil, nil
 	}
-	b.rebuild()
-	b.mu.Unlock()
-	b.tell()
-	return b.pool.Load()
+	return known.tier, known.candidate
 }
 
-// nextReturn is when the first ejection ends, in ticks.
-func nextReturn(members []*member) int64 {
-	var first time.Time
-	for _, m := range members {
-		if until := m.outlier.until; !until.IsZero() && (first.IsZero() || until.Before(first)) {
-			first = until
+// index makes the pool's tokens. It is put off until a session needs it, which
+// in most pools is never.
+func (p *pool) index() {
+	p.tokens = sync.OnceValue(func() map[uint64]known {
+		tokens := make(map[uint64]known, p.usable)
+		for i := range p.tiers {
+			t := &p.tiers[i]
+			for _, c := range t.candidates {
+				tokens[c.member.token] = known{t, c}
+			}
+		}
+		return tokens
+	})
+}
+
+// refusal is why a pick gave nothing.
+func (p *pool) refusal(q Query) error {
+	for _, t := range p.tiers {
+		for _, c := range t.candidates {
+			if !slices.Contains(q.Tried, c.server.ID) {
+				return ErrNoCapacity
+			}
 		}
 	}
-	if first.IsZero() {
-		return 0
-	}
-	return ticks() + int64(time.Until(first))
+	return ErrAllTried
 }

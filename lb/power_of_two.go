@@ -1,27 +1,19 @@
 package lb
 
-import "math/rand/v2"
-
 // PowerOfTwo draws two servers at random, by weight, and picks the one with
-// fewer leases per unit of weight. It is what Envoy's users know as least
-// request, under both names. Next to LeastConnections it looks at two servers
-// in pools of any size: the price of a pick does not grow with the pool, and
-// many agents that see the same loads do not all run to the one idle server
-// (Mitzenmacher, The Power of Two Choices in Randomized Load Balancing, 1996).
-func PowerOfTwo() Strategy { return &powerOfTwo{"power_of_two", random{rand.Uint64}} }
+// fewer leases per unit of weight. Next to LeastConnections it looks at two
+// servers in pools of any size: the price of a pick does not grow with the
+// pool, and many agents that see the same loads do not all run to the one idle
+// server (Mitzenmacher, The Power of Two Choices in Randomized Load Balancing,
+// 1996).
+func PowerOfTwo() Strategy { return powerOfTwo("power_of_two") }
 
-// LeastRequest is PowerOfTwo under Envoy's name for it.
-func LeastRequest() Strategy { return &powerOfTwo{"least_request", random{rand.Uint64}} }
+type powerOfTwo string
 
-type powerOfTwo struct {
-	name string
-	draw random
-}
+func (s powerOfTwo) Name() string { return string(s) }
 
-func (s *powerOfTwo) Name() string { return s.name }
-
-func (s *powerOfTwo) Prepare(pool []*Candidate) Picker {
-	return &powerOfTwoPicker{s.draw.over(pool)}
+func (s powerOfTwo) Prepare(r Roster) Picker {
+	return &powerOfTwoPicker{randomPicker{r.Candidates, newAlias(r.Candidates), r.Random}}
 }
 
 type powerOfTwoPicker struct{ randomPicker }
@@ -33,7 +25,7 @@ func (p *powerOfTwoPicker) Pick(q Query) int {
 	if a == b {
 		b = (b + 1) % len(p.pool)
 	}
-	if a < 0 || q.Skip(p.pool[b]) || leasesPerWeight(p.pool[a]) <= leasesPerWeight(p.pool[b]) {
+	if a < 0 || q.Skip(p.pool[b]) || p.pool[a].perWeight() <= p.pool[b].perWeight() {
 		return a
 	}
 	return b

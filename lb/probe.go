@@ -51,7 +51,7 @@ func (b *Balancer) Run(ctx context.Context) error {
 			})
 		}
 		if at := b.pool.Load().revisit; at != 0 {
-			timer.Reset(time.Duration(at - ticks()))
+			timer.Reset(time.Duration(at - b.clock.ticks()))
 		}
 		select {
 		case <-ctx.Done():
@@ -102,14 +102,14 @@ func (b *Balancer) probed(ctx context.Context, m *member, r health.Result) {
 			return false
 		}
 		changed = m.probe.Status != r.Status
-		m.probe, m.probed = r, time.Now()
+		m.probe, m.probed = r, b.clock.now()
 		if m.verdict.State == health.Ejected {
 			m.regain++
 			if !r.Good {
 				m.regain = 0
 			}
 			if m.regain >= check.Rise {
-				m.readmit()
+				m.readmit(b.clock.now())
 				changed = true
 			}
 		}
@@ -127,7 +127,7 @@ func (b *Balancer) reached(ctx context.Context, m *member, r health.Result) {
 		if !r.Good || m.verdict.State != health.Ejected {
 			return false
 		}
-		m.readmit()
+		m.readmit(b.clock.now())
 		return true
 	})
 }
@@ -140,5 +140,6 @@ func (b *Balancer) observe(ctx context.Context, f func() (changed bool)) {
 		b.rebuild()
 	}
 	b.mu.Unlock()
+	b.queue.placeFreed(b)
 	b.tell()
 }

@@ -447,8 +447,8 @@ func (m *model) check(t *rapid.T) {
 		if st.Verdict != k.verdict {
 			t.Fatalf("%s at %s is judged %+v, want %+v", k.spec.ID, k.spec.Address, st.Verdict, k.verdict)
 		}
-		if usable := i < len(m.here) && m.usable[k.spec.ID]; st.Usable != usable {
-			t.Fatalf("%s at %s: usable %v, want %v", k.spec.ID, k.spec.Address, st.Usable, usable)
+		if usable := i < len(m.here) && m.usable[k.spec.ID]; st.Usable() != usable {
+			t.Fatalf("%s at %s: usable %v, want %v", k.spec.ID, k.spec.Address, st.Usable(), usable)
 		}
 		if i < len(m.here) && st.Verdict.State == health.Up {
 			sum.Healthy++

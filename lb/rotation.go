@@ -2,91 +2,103 @@ package lb
 
 import (
 	"cmp"
-	"math/rand/v2"
+	"container/heap"
 	"slices"
-	"sync/atomic"
 )
 
 // rotation hands out a pool's positions in turn, each as often as its weight
 // says and as evenly spread as can be: with weights 5, 1, 1 the order is
-// a b a a a c a, not a a a a a b c. The place in it belongs to the strategy,
-// so a new pool goes on where the old one stood instead of starting again at
-// the first server, and it begins at random, so that a fleet of agents that
-// start together does not march in step.
+// a b a a c a a, not a a a a a b c. It is a table of one cycle, so that a turn
+// is one addition, exact under any number of callers.
+//
+// Where each server stands in it is its lag: how many turns it is behind its
+// share, or ahead of it where that is negative, always less than one. The lag
+// belongs to the server. A new pool, of other members or weights, goes on from
+// there: nobody gets a turn twice or loses one because something changed, and
+// the rotation never starts again at its first server. New servers begin with
+// a random lag, so that a fleet of agents does not march in step.
+//
+// The order is earliest deadline first among the turns that are due at all
+// (Bennett, Zhang, WF²Q: Worst-case Fair Weighted Fair Queueing, 1996; Baruah
+// et al., Proportionate Progress, 1996), which keeps every lag below one at
+// every moment. gRPC and Envoy keep a heap for it, that every pick has to lock.
 type rotation struct {
-	turn  *atomic.Uint64
-	order []int32 // positions in their order; nil when all weights are equal
-	size  uint64
+	pool  []*Candidate
+	turns []int64 // each position's in one cycle
+	order []int32 // positions in their order, one cycle
+	lags  []float64
+	turn  *counter
 }
 
-// turns is a strategy's place in its rotations.
-type turns struct{ atomic.Uint64 }
+// rotating is a picker with a rotation.
+type rotating interface{ rotates() *rotation }
 
-func newTurns() *turns {
-	t := new(turns)
-	t.Store(rand.Uint64())
-	return t
-}
+func (r *rotation) rotates() *rotation { return r }
 
-// longest bounds an order. Weights whose sum, in lowest terms, is larger are
+// longest bounds a cycle. Weights whose sum, in lowest terms, is larger are
 // scaled down to it; the shares are then right to one part in 65536.
 const longest = 1 << 16
 
-func (t *turns) over(pool []*Candidate) rotation {
-	weights := make([]int64, len(pool))
-	for i, c := range pool {
-		weights[i] = c.weight
+func newRotation(r Roster) *rotation {
+	next := &rotation{pool: r.Candidates, turns: turnsOf(r.Candidates)}
+	if last, ok := r.Last.(rotating); ok && alike(last.rotates().pool, next.pool) {
+		last := last.rotates()
+		next.order, next.lags, next.turn = last.order, last.lags, last.turn
+		return next
 	}
-	r := rotation{turn: &t.Uint64, size: uint64(len(pool))}
-	if slices.Min(weights) != slices.Max(weights) {
-		r.order = spread(weights)
-		r.size = uint64(len(r.order))
-	}
-	return r
+	next.lags = balancedLags(r.Candidates)
+	next.order = spread(next.turns, next.lags)
+	next.turn = new(counter)
+	return next
 }
 
-// next is the position whose turn it is. 2^64 is no multiple of most sizes, so
-// one step in 2^64 is uneven.
+// next is the position whose turn it is.
 func (r *rotation) next() int {
-	i := r.turn.Add(1) % r.size
-	if r.order == nil {
-		return int(i)
-	}
-	return int(r.order[i])
+	return int(r.order[uint64(r.turn.n.Add(1)-1)%uint64(len(r.order))])
 }
 
-// spread orders positions by the moments at which each is due if it comes at
-// even intervals, w times in one cycle. This is earliest deadline first (as in
-// gRPC's and Envoy's weighted round robin), but computed once instead of kept
-// as a heap that every pick would have to lock. Servers of one weight begin at
-// even distances from each other, or else the light ones, all due at the same
-// moment, would leave a burst to the heavy one.
-func spread(weights []int64) []int32 {
-	weights = lowestTerms(weights)
-	alike, seen := make(map[int64]float64), make(map[int64]float64)
-	for _, w := range weights {
-		alike[w]++
+// settle notes every server's lag at the present turn.
+func (r *rotation) settle() {
+	size := uint64(len(r.order))
+	turn := uint64(r.turn.n.Load()) % size
+	had := make([]int64, len(r.pool))
+	for _, i := range r.order[:turn] {
+		had[i]++
 	}
-	type turn struct {
-		due float64
-		who int32
+	for i, c := range r.pool {
+		c.member.lag = r.lags[i] + float64(uint64(r.turns[i])*turn)/float64(size) - float64(had[i])
 	}
-	var all []turn
-	for i, w := range weights {
-		phase := (seen[w] + 0.5) / alike[w]
-		seen[w]++
-		for k := range w {
-			all = append(all, turn{(float64(k) + phase) / float64(w), int32(i)})
+}
+
+// balancedLags are the candidates' lags, shifted to a sum of zero: that some
+// are behind their share means that others are ahead.
+func balancedLags(pool []*Candidate) []float64 {
+	lags, mean := make([]float64, len(pool)), 0.0
+	for i, c := range pool {
+		lags[i] = c.member.lag
+		mean += lags[i] / float64(len(pool))
+	}
+	for i := range lags {
+		lags[i] = max(-1, min(lags[i]-mean, 1))
+	}
+	return lags
+}
+
+// turnsOf is each candidate's number of turns in a cycle: the weights in
+// lowest terms, or to the hundredth where they are no whole numbers, as while a
+// server starts slowly.
+func turnsOf(pool []*Candidate) []int64 {
+	scale := 1.0
+	for _, c := range pool {
+		if c.weight != float64(int64(c.weight)) {
+			scale = 100
 		}
 	}
-	slices.SortFunc(all, func(a, b turn) int {
-		return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(weights[b.who], weights[a.who]), cmp.Compare(a.who, b.who))
-	})
-	order := make([]int32, len(all))
-	for i, t := range all {
-		order[i] = t.who
+	weights := make([]int64, len(pool))
+	for i, c := range pool {
+		weights[i] = max(1, int64(c.weight*scale+0.5))
 	}
-	return order
+	return lowestTerms(weights)
 }
 
 // lowestTerms divides weights by what they have in common, and scales them
@@ -113,4 +125,71 @@ func gcd(a, b int64) int64 {
 		a, b = b, a%b
 	}
 	return a
+}
+
+// spread orders one cycle of turns, beginning with these lags.
+func spread(turns []int64, lags []float64) []int32 {
+	if slices.Min(turns) == slices.Max(turns) { // everybody once: those furthest behind first
+		order := make([]int32, len(turns))
+		for i := range order {
+			order[i] = int32(i)
+		}
+		slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(lags[b], lags[a]) })
+		return order
+	}
+	var size int64
+	for _, n := range turns {
+		size += n
+	}
+	early := schedule{less: func(a, b upcoming) bool { return a.from < b.from }}
+	due := schedule{less: func(a, b upcoming) bool { return a.by < b.by || a.by == b.by && a.every < b.every }}
+	for i, n := range turns {
+		every := float64(size) / float64(n)
+		early.all = append(early.all, upcoming{int32(i), -lags[i] * every, (1 - lags[i]) * every, every})
+	}
+	heap.Init(&early)
+	left, order := slices.Clone(turns), make([]int32, 0, size)
+	for len(order) < int(size) {
+		for len(early.all) > 0 && early.all[0].from <= float64(len(order))+rounding {
+			heap.Push(&due, heap.Pop(&early))
+		}
+		from := &due
+		if len(due.all) == 0 {
+			from = &early
+		}
+		next := heap.Pop(from).(upcoming)
+		order = append(order, next.who)
+		if left[next.who]--; left[next.who] > 0 {
+			next.from, next.by = next.by, next.by+next.every
+			heap.Push(&early, next)
+		}
+	}
+	return order
+}
+
+// rounding is how far a time may be off after some thousand additions.
+const rounding = 1e-6
+
+// upcoming is a server's next turn: not before the one time, nor after the
+// other. Times are counted in turns of the whole rotation.
+type upcoming struct {
+	who             int32
+	from, by, every float64
+}
+
+// schedule is a heap of turns.
+type schedule struct {
+	all  []upcoming
+	less func(a, b upcoming) bool
+}
+
+func (s *schedule) Len() int           { return len(s.all) }
+func (s *schedule) Less(i, j int) bool { return s.less(s.all[i], s.all[j]) }
+func (s *schedule) Swap(i, j int)      { s.all[i], s.all[j] = s.all[j], s.all[i] }
+func (s *schedule) Push(x any)         { s.all = append(s.all, x.(upcoming)) }
+func (s *schedule) Pop() any {
+	last := len(s.all) - 1
+	x := s.all[last]
+	s.all = s.all[:last]
+	return x
 }

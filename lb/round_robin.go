@@ -4,38 +4,25 @@ package lb
 // exact under any number of callers: over one cycle every server gets its
 // share, no more and no less. It does not see load: choose it for servers
 // alike and requests alike.
-func RoundRobin() Strategy { return &roundRobin{"round_robin", newTurns()} }
+func RoundRobin() Strategy { return roundRobin("round_robin") }
 
-// WeightedRoundRobin is RoundRobin under the name that those look for who set
-// weights. Both are smooth: a heavy server's turns are spread over the cycle,
-// never sent in a burst.
-func WeightedRoundRobin() Strategy { return &roundRobin{"weighted_round_robin", newTurns()} }
+type roundRobin string
 
-type roundRobin struct {
-	name  string
-	turns *turns
-}
+func (s roundRobin) Name() string { return string(s) }
 
-func (s *roundRobin) Name() string { return s.name }
+func (s roundRobin) Prepare(r Roster) Picker { return &roundRobinPicker{newRotation(r)} }
 
-func (s *roundRobin) Prepare(pool []*Candidate) Picker {
-	return &roundRobinPicker{pool, s.turns.over(pool)}
-}
-
-type roundRobinPicker struct {
-	pool     []*Candidate
-	rotation rotation
-}
+type roundRobinPicker struct{ *rotation }
 
 func (p *roundRobinPicker) Pick(q Query) int {
-	i := p.rotation.next()
+	i := p.next()
 	if !q.Skip(p.pool[i]) {
 		return i
 	}
 	// Another turn rather than the neighbour: else whoever stands after a
 	// full server would get two shares.
 	for range 3 {
-		if i = p.rotation.next(); !q.Skip(p.pool[i]) {
+		if i = p.next(); !q.Skip(p.pool[i]) {
 			return i
 		}
 	}

@@ -15,7 +15,7 @@ type ServerStats struct {
 	Verdict health.Verdict
 	Reason  string    // why that is the verdict, for people
 	Since   time.Time // of the verdict's state
-	Usable  bool      // can be picked; in a panic even when it is not up
+	Place   Place     // where it stands among those that can be picked
 
 	Active           int64         // leases not yet released
 	Requests         int64         // leases given
@@ -24,11 +24,17 @@ type ServerStats struct {
 	MeanResponseTime time.Duration // smoothed over some 10 s; 0 before the first answer
 	Busy             time.Duration // the sum of all response times
 
+	Shadow ServerShadow // what the shadow strategy would have done with it
+
 	Probe        health.Result // the last probe; its Status is in force
 	Probed       time.Time     // when that was; zero before the first
 	Ejections    int64
 	EjectedUntil time.Time // zero while it is not ejected
 }
+
+// Usable tells that the server can be picked; in a panic it may be without
+// being up.
+func (s ServerStats) Usable() bool { return s.Place.Tier > 0 }
 
 // Stats is a balancer's sum over its servers at one moment. Requests and
 // Failures include those of servers that were removed and are still known.
@@ -40,6 +46,13 @@ type Stats struct {
 	Active   int64
 	Requests int64
 	Failures int64
+
+	Waiting int   // callers of Acquire in the queue
+	Queued  int64 // that ever were
+	GaveUp  int64 // of those, without a place
+	Refused int64 // callers that found the queue full
+
+	Shadow ShadowStats
 }
 
 // ServerStats returns the numbers of one server.
@@ -60,7 +73,7 @@ func (b *Balancer) AllStats() []ServerStats {
 	b.current()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.forgetLeft(time.Now())
+	b.forgetLeft(b.clock.now())
 	all := make([]ServerStats, 0, len(b.members)+len(b.leaving))
 	for _, m := range slices.SortedFunc(maps.Values(b.members), byID) {
 		all = append(all, b.statsOf(m))
@@ -77,11 +90,12 @@ func (b *Balancer) Stats() Stats {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	p := b.pool.Load()
-	s := Stats{Servers: len(b.members), Usable: len(p.candidates), Panic: p.panic}
+	s := Stats{Servers: len(b.members), Usable: p.usable, Panic: p.panic, Shadow: b.shadowCount.stats(b.shadow)}
+	b.queue.stats(&s)
 	count := func(m *member) {
-		s.Active += m.active.Load()
-		s.Requests += m.requests.Load()
-		s.Failures += m.failures.Load()
+		s.Active += m.load.out()
+		s.Requests += m.load.requests()
+		s.Failures += m.times.failures.Load()
 	}
 	for _, m := range b.members {
 		count(m)
@@ -104,13 +118,14 @@ func (b *Balancer) statsOf(m *member) ServerStats {
 		Verdict:          m.verdict,
 		Reason:           m.reason(m.evidence(b.freshness)),
 		Since:            m.since,
-		Usable:           m.usable,
-		Active:           m.active.Load(),
-		Requests:         m.requests.Load(),
-		Failures:         m.failures.Load(),
-		ResponseTime:     time.Duration(m.last.Load()),
-		MeanResponseTime: m.smoothed.load(),
-		Busy:             time.Duration(m.busy.Load()),
+		Place:            m.place,
+		Active:           m.load.out(),
+		Requests:         m.load.requests(),
+		Failures:         m.times.failures.Load(),
+		ResponseTime:     time.Duration(m.times.last.Load()),
+		MeanResponseTime: m.times.smoothed.load(),
+		Busy:             time.Duration(m.times.busy.Load()),
+		Shadow:           m.shadow.stats(),
 		Probe:            m.probe,
 		Probed:           m.probed,
 		Ejections:        m.outlier.total,

@@ -4,19 +4,15 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 )
 
-// Strategy decides how a pool is picked from. One value serves one Balancer;
-// what it must remember beyond a pool, such as where a rotation stands, it
-// keeps itself.
+// Strategy decides how a pool is picked from. One value serves one Balancer.
 type Strategy interface {
 	// Name is the word for it in configuration and status.
 	Name() string
-	// Prepare makes the picker of a pool that is never empty and never
-	// changes. Candidates come sorted by ID. Prepare is called once for each
-	// change, by one goroutine at a time.
-	Prepare(pool []*Candidate) Picker
+	// Prepare makes the picker of a pool. It is called once for each change of
+	// the pool, by one goroutine at a time.
+	Prepare(r Roster) Picker
 }
 
 // Picker picks from one pool. It is called by many goroutines at once and
@@ -27,55 +23,49 @@ type Picker interface {
 	Pick(q Query) int
 }
 
+// Roster is what a picker is made from.
+type Roster struct {
+	// Candidates are never none and never change. They come sorted by ID.
+	Candidates []*Candidate
+	// Last is the picker in force until now, maybe of another strategy; nil
+	// for the first. It goes on being used until the new one takes over.
+	Last Picker
+	// Random gives random bits. It may be called from any goroutine.
+	Random func() uint64
+
+	clock clock
+}
+
 // Query is one selection under way.
 type Query struct {
-	Key   string // the client's key, "" for none
-	tried []string
+	Key    string   // of the client, or of what is asked for; "" for none
+	Tried  []string // IDs of servers to leave out, for a retry elsewhere
+	Prefer uint64   // a Lease.Token: the server to take if it can be; 0 for none
 }
 
 // Skip tells that c must not be picked: it is full, or was tried before.
 func (q Query) Skip(c *Candidate) bool {
-	if c.limit != 0 && c.member.active.Load() >= c.limit {
+	if c.limit != 0 && c.load.out() >= c.limit {
 		return true
 	}
-	return len(q.tried) > 0 && slices.Contains(q.tried, c.server.ID)
+	return len(q.Tried) > 0 && slices.Contains(q.Tried, c.server.ID)
 }
-
-// Candidate is a server as strategies see it.
-type Candidate struct {
-	server *Server
-	member *member
-	weight int64
-	limit  int64
-}
-
-// Server is the server itself; it must not be changed.
-func (c *Candidate) Server() *Server { return c.server }
-
-// Weight is the weight in force, at least 1.
-func (c *Candidate) Weight() int { return int(c.weight) }
-
-// Active is the number of leases not yet released.
-func (c *Candidate) Active() int { return int(c.member.active.Load()) }
-
-// ResponseTime is the smoothed response time, 0 before the first answer.
-func (c *Candidate) ResponseTime() time.Duration { return c.member.smoothed.load() }
 
 // constructors are the strategies by name, in the order to show them.
 var constructors = []struct {
 	name string
-	make func() Strategy
+	make func(...HashOption) Strategy
 }{
-	{"round_robin", RoundRobin},
-	{"weighted_round_robin", WeightedRoundRobin},
-	{"least_connections", LeastConnections},
-	{"random", Random},
+	{"round_robin", plain(RoundRobin)},
+	{"weighted_round_robin", plain(WeightedRoundRobin)},
+	{"least_connections", plain(LeastConnections)},
+	{"random", plain(Random)},
 	{"ip_hash", IPHash},
-	{"least_response_time", LeastResponseTime},
+	{"least_response_time", plain(LeastResponseTime)},
 	{"consistent_hash", ConsistentHash},
-	{"power_of_two", PowerOfTwo},
-	{"least_request", LeastRequest},
-	{"first", First},
+	{"power_of_two", plain(PowerOfTwo)},
+	{"least_request", plain(LeastRequest)},
+	{"first", plain(First)},
 }
 
 // Names lists the strategies that ByName knows.
@@ -87,12 +77,17 @@ func Names() []string {
 	return names
 }
 
-// ByName returns a new strategy of that name, or an error that lists the
-// names there are.
-func ByName(name string) (Strategy, error) {
+// plain makes a constructor of one that knows nothing of hashing.
+func plain(make func() Strategy) func(...HashOption) Strategy {
+	return func(...HashOption) Strategy { return make() }
+}
+
+// ByName returns a new strategy of that name, or an error that lists the names
+// there are. The options are for the hashing ones; others pass them over.
+func ByName(name string, options ...HashOption) (Strategy, error) {
 	for _, c := range constructors {
 		if c.name == name {
-			return c.make(), nil
+			return c.make(options...), nil
 		}
 	}
 	return nil, fmt.Errorf("lb: no strategy %q; there are %s", name, strings.Join(Names(), ", "))

@@ -99,7 +99,7 @@ func startTCP(t testing.TB, o Options, backends ...string) *front {
 type inOrder struct{}
 
 func (inOrder) Name() string                           { return "in_order" }
-func (inOrder) Prepare(pool []*lb.Candidate) lb.Picker { return inOrderPicker(pool) }
+func (inOrder) Prepare(r lb.Roster) lb.Picker { return inOrderPicker(r.Candidates) }
 
 type inOrderPicker []*lb.Candidate
 
