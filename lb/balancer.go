@@ -316,9 +316,10 @@ func (b *Balancer) SetHealthy(id string, healthy bool) error {
 	})
 }
 
-// SetDraining takes a server out by hand, or back in: while it drains it gets
-// no new leases, and those it has go on. It returns ErrUnknownServer for an
-// unknown ID.
+// SetDraining takes a server out by hand, or back in. While it drains it gets
+// no new leases, and those it has go on; so it does when it leaves and is back
+// within seconds, as after a mistake of its registry. It returns
+// ErrUnknownServer for an unknown ID.
 func (b *Balancer) SetDraining(id string, draining bool) error {
 	return b.change(func() error {
 		m, ok := b.members[id]

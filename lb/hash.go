@@ -42,10 +42,13 @@ func (s *hashing) Name() string { return s.name }
 
 func (s *hashing) Prepare(r Roster) Picker {
 	p := &hashPicker{hashing: s, pool: r.Candidates, random: r.Random}
-	if last, ok := r.Last.(*hashPicker); ok && alike(last.pool, p.pool) {
+	switch last, ok := r.Last.(*hashPicker); {
+	case !ok:
+		p.ring = newRing(p.pool, nil)
+	case alike(last.pool, p.pool):
 		p.ring = last.ring
-	} else {
-		p.ring = newRing(p.pool)
+	default:
+		p.ring = newRing(p.pool, last.ring)
 	}
 	for _, c := range p.pool {
 		c.total = s.out

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"runtime"
 	"slices"
 	"strconv"
@@ -43,6 +44,10 @@ func TestEverySequence(t *testing.T) {
 						"freshness": m.freshen,
 						"health":    m.setHealth,
 						"strategy":  m.setStrategy,
+						"shadow":    m.setShadow,
+						"placement": m.setPlacement,
+						"drain":     m.drain,
+						"return":    m.comeBack,
 						"wait":      m.wait,
 						"pick":      m.pick,
 						"pick more": m.pick,
@@ -66,8 +71,13 @@ type model struct {
 	gone   []*known
 	health lb.Health
 	fresh  health.Freshness
+	place  lb.Placement
 	usable map[string]bool
+	first  map[string]bool // those of the usable that get everything, if they can take it; nil where no tier does
 	held   []*held
+
+	shadow   string // the shadow strategy; "" for none
+	shadowed int64  // selections since it was set
 }
 
 // known is a server, at one address.
@@ -76,6 +86,7 @@ type known struct {
 	verdict                    health.Verdict
 	probe                      health.ProbeStatus
 	streak                     int
+	drained                    bool
 	ejected, left              time.Time // until, and since; zero when it is not
 	active, requests, failures int64
 }
@@ -97,6 +108,7 @@ func strategy(t rapid.TB, name string) lb.Strategy {
 
 var (
 	ids    = rapid.SampledFrom([]string{"a", "b", "c", "d", "e"})
+	zones  = rapid.SampledFrom([]string{"", "", "x", "y"})
 	keys   = rapid.SampledFrom([]string{"", "k", "192.0.2.1", "192.0.2.1:99", "2001:db8::1"})
 	declar = rapid.Custom(func(t *rapid.T) health.Declaration {
 		return health.Declaration{
@@ -111,6 +123,8 @@ var (
 			Address:        id + rapid.SampledFrom([]string{":1", ":1", ":1", ":2"}).Draw(t, "port"),
 			Weight:         rapid.IntRange(0, 4).Draw(t, "weight"),
 			MaxConnections: rapid.IntRange(0, 2).Draw(t, "limit"),
+			Priority:       rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(t, "priority"),
+			Zone:           zones.Draw(t, "zone"),
 		}
 		if rapid.IntRange(0, 3).Draw(t, "declared") == 0 {
 			s.Declared = declar.Draw(t, "declaration")
@@ -273,6 +287,39 @@ func (m *model) setStrategy(t *rapid.T) {
 	}
 }
 
+func (m *model) setShadow(t *rapid.T) {
+	m.shadow = rapid.SampledFrom(append(lb.Names(), "")).Draw(t, "name")
+	m.shadowed = 0
+	if m.shadow == "" {
+		m.b.SetShadow(nil)
+	} else {
+		m.b.SetShadow(strategy(t, m.shadow))
+	}
+	m.judge()
+}
+
+func (m *model) setPlacement(t *rapid.T) {
+	m.place = lb.Placement{
+		Zone:      zones.Draw(t, "zone"),
+		SlowStart: lb.SlowStart{Window: time.Duration(rapid.SampledFrom([]int{0, 0, 10, 100}).Draw(t, "window")) * time.Second},
+		Subset:    lb.Subset{Size: rapid.SampledFrom([]int{0, 0, 1, 2, 5}).Draw(t, "size"), Client: keys.Draw(t, "client")},
+	}
+	m.b.SetPlacement(m.place)
+	m.judge()
+}
+
+func (m *model) drain(t *rapid.T) {
+	id, on := ids.Draw(t, "id"), rapid.Bool().Draw(t, "draining")
+	k, ok := m.here[id]
+	if err := m.b.SetDraining(id, on); ok != (err == nil) || !ok && !errors.Is(err, lb.ErrUnknownServer) {
+		t.Fatalf("SetDraining of %q, which is there: %v, says %v", id, ok, err)
+	}
+	if ok {
+		k.drained = on
+		m.judge()
+	}
+}
+
 func (m *model) wait(t *rapid.T) {
 	time.Sleep(time.Duration(rapid.IntRange(1, 40).Draw(t, "seconds")) * time.Second)
 	for _, k := range m.here {
@@ -283,13 +330,16 @@ func (m *model) wait(t *rapid.T) {
 	}
 }
 
-func (m *model) pick(t *rapid.T) { m.choose(t, nil) }
+func (m *model) pick(t *rapid.T) { m.choose(t, nil, nil) }
 
 func (m *model) retry(t *rapid.T) {
-	m.choose(t, rapid.SliceOfNDistinct(ids, 1, 5, rapid.ID).Draw(t, "tried"))
+	m.choose(t, rapid.SliceOfNDistinct(ids, 1, 5, rapid.ID).Draw(t, "tried"), nil)
 }
 
-func (m *model) choose(t *rapid.T, tried []string) {
+// comeBack is a request of a session: it has been at the server of a lease.
+func (m *model) comeBack(t *rapid.T) { m.choose(t, nil, m.some(t)) }
+
+func (m *model) choose(t *rapid.T, tried []string, session *held) {
 	full, open := 0, make(map[string]bool)
 	for id := range m.usable {
 		switch k := m.here[id]; {
@@ -313,7 +363,11 @@ func (m *model) choose(t *rapid.T, tried []string) {
 	}
 	h := new(held)
 	var err error
-	h.lease, err = m.b.Select(keys.Draw(t, "key"), tried...)
+	if key := keys.Draw(t, "key"); session == nil {
+		h.lease, err = m.b.Select(key, tried...)
+	} else {
+		h.lease, err = m.b.Acquire(t.Context(), lb.Query{Key: key, Tried: tried, Prefer: session.lease.Token()})
+	}
 	if !errors.Is(err, want) {
 		t.Fatalf("Select gives error %v, want %v", err, want)
 	}
@@ -323,6 +377,20 @@ func (m *model) choose(t *rapid.T, tried []string) {
 	id := h.lease.Server().ID
 	if !open[id] {
 		t.Fatalf("picked %q of which open are only %v; tried %v", id, open, tried)
+	}
+	if home := ""; session != nil {
+		if home = session.on.spec.ID; open[home] && id != home {
+			t.Fatalf("a session of %q was sent to %q", home, id)
+		}
+	} else if m.first != nil && !m.first[id] {
+		for other := range m.first {
+			if open[other] {
+				t.Fatalf("picked %q, though %q is of a tier that comes first", id, other)
+			}
+		}
+	}
+	if m.shadow != "" {
+		m.shadowed++
 	}
 	h.on = m.here[id]
 	h.on.active++
@@ -398,24 +466,91 @@ func (m *model) judge() {
 		}
 		evidence[i] = m.evidence(k)
 	}
-	d := health.Policy{PanicThreshold: m.health.PanicThreshold}.Decide(evidence)
-	m.usable = make(map[string]bool)
+	d := health.Policy{}.Decide(evidence)
 	for i, id := range sorted {
 		m.here[id].verdict = d.Verdicts[i]
 	}
-	for _, i := range d.Usable {
-		m.usable[sorted[i]] = true
+	if ranks, able := m.ranks(sorted, d.Usable); len(ranks) == 1 || able < 1 {
+		d = health.Policy{PanicThreshold: m.health.PanicThreshold}.Decide(evidence)
+	}
+	m.usable, m.first = make(map[string]bool), nil
+	ranks, _ := m.ranks(sorted, d.Usable)
+	for i, rank := range slices.Sorted(maps.Keys(ranks)) {
+		r := ranks[rank]
+		used := r.usable
+		if size := m.place.Subset.Size; size > 0 && size < len(used) {
+			used = m.subset(used, size)
+		}
+		if i == 0 && r.able >= 1 {
+			m.first = used
+		}
+		maps.Copy(m.usable, used)
 	}
 	for _, k := range m.gone {
 		k.verdict = health.Merge(m.evidence(k), false)
 	}
 }
 
+// rank is what there is of one priority and zone, own or other.
+type rank struct {
+	usable  map[string]bool
+	up, all float64 // weight
+	able    float64 // part of all requests it can carry
+}
+
+func (m *model) ranks(sorted []string, usable []int) (ranks map[int]*rank, able float64) {
+	ranks = make(map[int]*rank)
+	of := func(s lb.Server) *rank {
+		n := 2 * s.Priority
+		if m.place.Zone != "" && s.Zone != m.place.Zone {
+			n++
+		}
+		if ranks[n] == nil {
+			ranks[n] = &rank{usable: make(map[string]bool)}
+		}
+		return ranks[n]
+	}
+	for _, id := range sorted {
+		if k := m.here[id]; k.verdict.State != health.Draining {
+			of(k.spec).all += float64(max(k.spec.Weight, 1))
+		}
+	}
+	for _, i := range usable {
+		s := m.here[sorted[i]].spec
+		of(s).up += float64(max(s.Weight, 1))
+		of(s).usable[s.ID] = true
+	}
+	for _, r := range ranks {
+		r.able = min(1.4*r.up/r.all, 1)
+		able += r.able
+	}
+	return ranks, able
+}
+
+// subset asks the balancer whom it uses, of those it may, and sees that it is
+// as many as it should be.
+func (m *model) subset(may map[string]bool, size int) map[string]bool {
+	used := make(map[string]bool)
+	for _, st := range m.b.AllStats() {
+		if id := st.Server.ID; st.Usable() && may[id] && m.here[id].spec.Address == st.Server.Address {
+			used[id] = true
+		}
+	}
+	if len(used) != size {
+		panic(fmt.Sprintf("of %v, which may be used, %v are used and not %d", may, used, size))
+	}
+	return used
+}
+
 func (m *model) evidence(k *known) health.Evidence {
-	return health.Evidence{
+	e := health.Evidence{
 		Declared: k.spec.Declared, Freshness: m.fresh, Probe: k.probe,
 		Ejected: !k.ejected.IsZero(), Weight: k.spec.Weight, Before: k.verdict,
 	}
+	if k.drained {
+		e.Declared = health.Declaration{Status: health.Maintenance}
+	}
+	return e
 }
 
 // check is done before the first step and after every one.
@@ -423,11 +558,15 @@ func (m *model) check(t *rapid.T) {
 	m.gone = slices.DeleteFunc(m.gone, func(k *known) bool { // as AllStats promises: not long ago, or in use
 		return k.active == 0 && time.Since(k.left) >= 30*time.Second
 	})
+	if m.shadow != "" || m.b.Stats().Shadow.Strategy != "" {
+		m.checkShadow(t)
+	}
 	all := m.b.AllStats()
 	if len(all) != len(m.here)+len(m.gone) {
 		t.Fatalf("AllStats has %d servers; there are %d, and %d left not long ago", len(all), len(m.here), len(m.gone))
 	}
-	sum := lb.Stats{Servers: len(m.here), Usable: len(m.usable), Panic: m.b.Stats().Panic}
+	sum := lb.Stats{Servers: len(m.here), Usable: len(m.usable), Panic: m.b.Stats().Panic, Shadow: m.b.Stats().Shadow}
+	planned := 0.0
 	for i, st := range all {
 		var k *known
 		if i < len(m.here) {
@@ -453,12 +592,44 @@ func (m *model) check(t *rapid.T) {
 		if i < len(m.here) && st.Verdict.State == health.Up {
 			sum.Healthy++
 		}
+		planned += st.Place.Share
 		sum.Active += k.active
 		sum.Requests += k.requests
 		sum.Failures += k.failures
 	}
 	if got := m.b.Stats(); got != sum {
 		t.Fatalf("Stats is %+v, want %+v", got, sum)
+	}
+	if want := float64(min(len(m.usable), 1)); math.Abs(planned-want) > 1e-6 {
+		t.Fatalf("the planned shares of %d usable servers sum up to %v", len(m.usable), planned)
+	}
+}
+
+// checkShadow sees that the shadow was asked once for every selection, and that
+// what it counts adds up.
+func (m *model) checkShadow(t *rapid.T) {
+	s := m.b.Stats().Shadow
+	if s.Strategy != m.shadow || s.Picks != m.shadowed || s.Agreed+s.Unplaced > s.Picks {
+		t.Fatalf("the shadow of %d selections by %q counts %+v", m.shadowed, m.shadow, s)
+	}
+	var requests, active int64
+	for _, st := range m.b.AllStats() {
+		if st.Shadow.Active < 0 || st.Shadow.Active > st.Shadow.Requests {
+			t.Fatalf("%s has %+v in the shadow", st.Server.ID, st.Shadow)
+		}
+		requests += st.Shadow.Requests
+		active += st.Shadow.Active
+	}
+	for _, h := range m.held {
+		if !h.released {
+			active--
+		}
+	}
+	if active > 0 {
+		t.Fatalf("in the shadow are %d leases more than there are", active)
+	}
+	if requests > s.Picks-s.Unplaced { // less, where a server with some of them is forgotten
+		t.Fatalf("%d selections were shadowed on servers, of %+v", requests, s)
 	}
 }
 

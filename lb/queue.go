@@ -16,9 +16,8 @@ type Queue struct {
 	Timeout time.Duration // the longest that one waits; 0: as long as its context lives
 }
 
-// queue is the callers that wait, first come, first served. Whoever gives a
-// place back finds the one who takes it, so that nobody who comes later is
-// faster.
+// queue is the callers that wait, first come, first served: whoever gives a
+// place back finds the one who takes it.
 type queue struct {
 	waiting atomic.Int32 // read by every release
 	length  atomic.Int32 // Queue.Length
@@ -43,8 +42,7 @@ type waiter struct {
 
 var errQueueFull = fmt.Errorf("%w, and its queue is full", ErrNoCapacity)
 
-func (q *queue) occupied() bool { return q.waiting.Load() > 0 }
-func (q *queue) open() bool     { return q.length.Load() > 0 }
+func (q *queue) open() bool { return q.length.Load() > 0 }
 
 func (q *queue) set(to Queue) {
 	q.mu.Lock()
@@ -101,7 +99,7 @@ func (q *queue) leave(w *waiter, why error) {
 
 // placeFreed is called after a place was given back, or the pool changed.
 func (q *queue) placeFreed(b *Balancer) {
-	if !q.occupied() {
+	if q.waiting.Load() == 0 {
 		return
 	}
 	q.mu.Lock()

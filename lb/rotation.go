@@ -46,7 +46,7 @@ func newRotation(r Roster) *rotation {
 		next.order, next.lags, next.turn = last.order, last.lags, last.turn
 		return next
 	}
-	next.lags = balancedLags(r.Candidates)
+	next.lags = balancedLags(r.Candidates, next.turns)
 	next.order = spread(next.turns, next.lags)
 	next.turn = new(counter)
 	return next
@@ -70,16 +70,18 @@ func (r *rotation) settle() {
 	}
 }
 
-// balancedLags are the candidates' lags, shifted to a sum of zero: that some
-// are behind their share means that others are ahead.
-func balancedLags(pool []*Candidate) []float64 {
-	lags, mean := make([]float64, len(pool)), 0.0
+// balancedLags are the candidates' lags, brought to a sum of zero: that some
+// are behind their share means that others are ahead. What those left owe who
+// are gone, or are owed, each takes on by its weight.
+func balancedLags(pool []*Candidate, turns []int64) []float64 {
+	var sum, size float64
 	for i, c := range pool {
-		lags[i] = c.member.lag
-		mean += lags[i] / float64(len(pool))
+		sum += c.member.lag
+		size += float64(turns[i])
 	}
-	for i := range lags {
-		lags[i] = max(-1, min(lags[i]-mean, 1))
+	lags := make([]float64, len(pool))
+	for i, c := range pool {
+		lags[i] = max(-1, min(c.member.lag-sum*float64(turns[i])/size, 1))
 	}
 	return lags
 }

@@ -26,9 +26,6 @@ func (b *Balancer) Select(key string, tried ...string) (Lease, error) {
 // returns when that fails is ErrNoCapacity still, or the cause for which ctx
 // ended.
 func (b *Balancer) Acquire(ctx context.Context, q Query) (Lease, error) {
-	if b.queue.occupied() { // it is others' turn first
-		return b.lease(b.wait(ctx, q))
-	}
 	c, shadow, err := b.choose(q)
 	if err == ErrNoCapacity && b.queue.open() {
 		c, shadow, err = b.wait(ctx, q)

@@ -24,6 +24,9 @@ func (b *Balancer) setShadow(s Strategy) {
 	for _, m := range b.members {
 		m.shadow = nil
 	}
+	for _, m := range b.leaving {
+		m.shadow = nil
+	}
 }
 
 // ShadowStats is what a shadow strategy would have done since it was set.
@@ -59,7 +62,7 @@ func (n *shadowCount) stats(s Strategy) ShadowStats {
 type shadowed struct {
 	load load
 	busy atomic.Int64 // ns
-	_    [48]byte
+	_    [40]byte
 }
 
 func (s *shadowed) stats() ServerShadow {

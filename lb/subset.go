@@ -8,7 +8,7 @@ import (
 )
 
 // Subset has each of many clients use some servers of a very large service
-// only, so that connections and probes do not grow as clients times servers.
+// only, so that connections do not grow as clients times servers.
 // Every client goes around the same circle of servers and takes the first that
 // are up, each from another start: when a server comes or goes, a client that
 // used it takes one other instead, and nobody else notices (the ring of
