@@ -7,25 +7,31 @@ import (
 )
 
 // average is an exponentially decaying mean of durations: a sample's weight
-// falls to 1/e in decay, whatever the rate of samples. A lost update between
+// falls to 1/e in a time, whatever the rate of samples. A lost update between
 // two writers only loses one sample of many.
 type average struct {
 	value atomic.Uint64 // float64 bits, ns; 0 before the first sample
 	stamp atomic.Int64  // ns on the balancer's clock
 }
 
-// decay is long enough to smooth over single answers and short enough that a
-// server which recovered is believed within seconds (Finagle's choice too).
-const decay = 10 * time.Second
+// smoothing is the decay of what is shown to people: long enough to smooth over
+// single answers, short enough to tell of the present.
+const smoothing = 10 * time.Second
+
+// forgiving is the decay of what least response time reckons with. Finagle and
+// linkerd take 10 s. In lbsim a server that stalls for a second in every 20 has
+// hardly any traffic after that; with 5 s it is soon back, and nothing else is
+// worse by more than a twentieth.
+const forgiving = 5 * time.Second
 
 // mean is the mean in nanoseconds, 0 before the first sample.
 func (a *average) mean() float64 { return math.Float64frombits(a.value.Load()) }
 
 func (a *average) load() time.Duration { return time.Duration(math.Round(a.mean())) }
 
-// add takes a sample in. With peak, a sample above the mean replaces it, so
+// add takes a sample in, with the decay of its kind. With peak, a sample above the mean replaces it, so
 // that a server in trouble is seen at once and forgiven slowly.
-func (a *average) add(sample time.Duration, now int64, peak bool) {
+func (a *average) add(sample time.Duration, now int64, decay time.Duration, peak bool) {
 	for {
 		old := a.value.Load()
 		mean, next := math.Float64frombits(old), float64(sample)

@@ -74,6 +74,7 @@ type Balancer struct {
 	pool       atomic.Pointer[pool]
 	ejectAfter atomic.Int64 // health.Ejection.Failures, where Fail can read it
 	queue      queue
+	running    atomic.Bool // Run is under way
 	clock      clock
 	random     func() uint64
 

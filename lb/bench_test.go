@@ -2,8 +2,10 @@ package lb
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"testing"
+	"time"
 )
 
 func servers(n int) []Server {
@@ -85,5 +87,54 @@ func BenchmarkReplace(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// BenchmarkReplaceUnderLoad is a change of one server in a hundred, of 10,000,
+// while picks go on; it reports what the slowest of these took. What there is
+// of that is the scheduler's, when both processors are at the change: no pick
+// waits for a lock.
+func BenchmarkReplaceUnderLoad(b *testing.B) {
+	for _, name := range []string{"round_robin", "least_connections", "consistent_hash"} {
+		b.Run(name, func(b *testing.B) {
+			s, _ := ByName(name)
+			balancer := New(s)
+			set := servers(10000)
+			if err := balancer.Replace(set); err != nil {
+				b.Fatal(err)
+			}
+			stop, took := make(chan struct{}), make(chan []time.Duration)
+			go func() {
+				var all []time.Duration
+				for {
+					select {
+					case <-stop:
+						took <- all
+						return
+					default:
+					}
+					start := time.Now()
+					lease, err := balancer.Select("key")
+					lease.Release()
+					if err != nil {
+						b.Error(err)
+					}
+					all = append(all, time.Since(start))
+				}
+			}()
+			for i := 0; b.Loop(); i++ {
+				for j := i % 100; j < len(set); j += 100 {
+					set[j].Weight = 1 + i%2
+				}
+				if err := balancer.Replace(set); err != nil {
+					b.Fatal(err)
+				}
+			}
+			close(stop)
+			all := <-took
+			slices.Sort(all)
+			b.ReportMetric(float64(all[len(all)-1].Microseconds()), "max-µs/pick")
+			b.ReportMetric(float64(all[len(all)*9999/10000].Nanoseconds())/1000, "p9999-µs/pick")
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package lb_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -77,6 +78,170 @@ func ExampleWithHealth() {
 	fmt.Println(st.Verdict.State, "by rule", st.Verdict.Rule, "-", st.Reason)
 	// Output:
 	// down by rule 4 - the agent's own probe fails: marked by hand
+}
+
+// nearest picks the server with the lowest "distance" in its metadata, among
+// those that are not full and were not tried.
+type nearest struct{}
+
+func (nearest) Name() string { return "nearest" }
+
+func (nearest) Prepare(r lb.Roster) lb.Picker { return nearestPicker(r.Candidates) }
+
+type nearestPicker []*lb.Candidate
+
+func (p nearestPicker) Pick(q lb.Query) int {
+	best := -1
+	for i, c := range p {
+		if q.Skip(c) {
+			continue
+		}
+		if best < 0 || c.Server().Metadata["distance"] < p[best].Server().Metadata["distance"] {
+			best = i
+		}
+	}
+	return best
+}
+
+func ExampleStrategy() {
+	b := lb.New(nearest{})
+	_ = b.Replace([]lb.Server{
+		{ID: "far", Address: "10.0.0.1:80", Metadata: map[string]string{"distance": "3"}},
+		{ID: "near", Address: "10.0.0.2:80", Metadata: map[string]string{"distance": "1"}, MaxConnections: 1},
+	})
+	one, _ := b.Select("")
+	two, _ := b.Select("") // near is full now
+	fmt.Println(one.Server().ID, two.Server().ID)
+	// Output:
+	// near far
+}
+
+func ExampleConsistentHash() {
+	b := lb.New(lb.ConsistentHash(lb.BoundedLoad(1.25)))
+	for _, id := range []string{"a", "b", "c", "d"} {
+		_ = b.Add(lb.Server{ID: id, Address: id + ".internal:80"})
+	}
+	home := func(key string) string {
+		lease, _ := b.Select(key)
+		defer lease.Release()
+		return lease.Server().ID
+	}
+	before := home("cart-1")
+	for _, id := range []string{"a", "b", "c", "d"} {
+		if id != before {
+			_ = b.Remove(id) // another server leaves: the key stays
+			break
+		}
+	}
+	fmt.Println(home("cart-1") == before)
+	// Output:
+	// true
+}
+
+func ExampleIPHash() {
+	b := lb.New(lb.IPHash())
+	_ = b.Replace([]lb.Server{{ID: "a", Address: "10.0.0.1:80"}, {ID: "b", Address: "10.0.0.2:80"}})
+	one, _ := b.Select("192.0.2.7:51234")
+	two, _ := b.Select("::ffff:192.0.2.7") // the same address, written otherwise
+	fmt.Println(one.Server().ID == two.Server().ID)
+	// Output:
+	// true
+}
+
+func ExampleBalancer_Acquire() {
+	b := lb.New(nil, lb.WithQueue(lb.Queue{Length: 100, Timeout: time.Second}))
+	_ = b.Add(lb.Server{ID: "a", Address: "10.0.0.1:80", MaxConnections: 1})
+
+	first, _ := b.Acquire(context.Background(), lb.Query{})
+	go first.Release() // some time later
+	second, err := b.Acquire(context.Background(), lb.Query{})
+	fmt.Println(second.Server().ID, err)
+
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // the client has gone
+	_, err = b.Acquire(ctx, lb.Query{})
+	fmt.Println(err)
+	// Output:
+	// a <nil>
+	// context canceled
+}
+
+// A session comes back to the server that it has been at.
+func ExampleLease_Token() {
+	b := lb.New(lb.RoundRobin())
+	_ = b.Replace([]lb.Server{{ID: "a", Address: "10.0.0.1:80"}, {ID: "b", Address: "10.0.0.2:80"}})
+	lease, _ := b.Select("")
+	home, token := lease.Server().ID, lease.Token() // into a cookie
+	lease.Release()
+	for range 3 {
+		lease, _ := b.Acquire(context.Background(), lb.Query{Prefer: token})
+		fmt.Println(lease.Server().ID == home)
+		lease.Release()
+	}
+	// Output:
+	// true
+	// true
+	// true
+}
+
+// The servers of the own zone get everything, as long as they can carry it.
+func ExampleWithPlacement() {
+	b := lb.New(nil, lb.WithPlacement(lb.Placement{
+		Zone:      "east",
+		SlowStart: lb.SlowStart{Window: 30 * time.Second},
+	}))
+	_ = b.Replace([]lb.Server{
+		{ID: "e1", Address: "10.1.0.1:80", Zone: "east"},
+		{ID: "e2", Address: "10.1.0.2:80", Zone: "east"},
+		{ID: "w1", Address: "10.2.0.1:80", Zone: "west"},
+		{ID: "backup", Address: "10.9.0.1:80", Priority: 1},
+	})
+	show := func() {
+		for _, s := range b.AllStats() {
+			fmt.Printf("%s: tier %d, %.0f%%\n", s.Server.ID, s.Place.Tier, 100*s.Place.Share)
+		}
+	}
+	show()
+	_ = b.SetHealthy("e2", false)
+	show()
+	// Output:
+	// backup: tier 3, 0%
+	// e1: tier 1, 50%
+	// e2: tier 1, 50%
+	// w1: tier 2, 0%
+	// backup: tier 3, 0%
+	// e1: tier 1, 70%
+	// e2: tier 0, 0%
+	// w1: tier 2, 30%
+}
+
+// What would change if requests went by consistent hash?
+func ExampleWithShadow() {
+	b := lb.New(lb.RoundRobin(), lb.WithShadow(lb.ConsistentHash()))
+	_ = b.Replace([]lb.Server{{ID: "a", Address: "10.0.0.1:80"}, {ID: "b", Address: "10.0.0.2:80"}})
+	for range 100 {
+		lease, _ := b.Select("the same key") // round robin decides
+		lease.Release()
+	}
+	for _, s := range b.AllStats() {
+		fmt.Println(s.Requests, s.Shadow.Requests%100)
+	}
+	fmt.Println(b.Stats().Shadow.Strategy, b.Stats().Shadow.Agreed)
+	// Output:
+	// 50 0
+	// 50 0
+	// consistent_hash 50
+}
+
+func ExampleBalancer_SetDraining() {
+	b := lb.New(nil)
+	_ = b.Replace([]lb.Server{{ID: "a", Address: "10.0.0.1:80"}, {ID: "b", Address: "10.0.0.2:80"}})
+	_ = b.SetDraining("a", true)
+	lease, _ := b.Select("")
+	a, _ := b.ServerStats("a")
+	fmt.Println(lease.Server().ID, a.Verdict.State, "-", a.Reason)
+	// Output:
+	// b draining - drained by hand
 }
 
 func ExampleByName() {

@@ -75,8 +75,10 @@ func faster(a, b float64) float64 {
 	return a
 }
 
-// wait is how long a request would wait for its answer.
+// wait is how long a request would wait for its answer. What is known fades as
+// the average decays, e to the -x, of which this is the beginning of a series.
 func (c *Candidate) wait(now int64, fastest float64) float64 {
-	silent := float64(now-c.member.times.cost.stamp.Load()) / float64(decay)
-	return max(c.cost()/(1+max(silent, 0)), fastest, 1) * (1 + c.perWeight())
+	x := max(float64(now-c.member.times.cost.stamp.Load())/float64(forgiving), 0)
+	faded := c.cost() / (1 + x*(1+x*(1./2+x/6)))
+	return max(faded, fastest, 1) * (1 + c.perWeight())
 }

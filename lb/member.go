@@ -76,13 +76,13 @@ func (t *times) record(took time.Duration, now int64) {
 	}
 	t.last.Store(int64(took))
 	t.busy.Add(int64(took))
-	t.smoothed.add(took, now, false)
-	t.cost.add(took, now, true)
+	t.smoothed.add(took, now, smoothing, false)
+	t.cost.add(took, now, forgiving, true)
 }
 
 // fail takes a failure in and returns how many there were in a row.
 func (t *times) fail(now int64) int64 {
 	t.failures.Add(1)
-	t.cost.add(max(failureCost, 2*t.smoothed.load()), now, true)
+	t.cost.add(max(failureCost, 2*t.smoothed.load()), now, forgiving, true)
 	return t.streak.Add(1)
 }

@@ -16,6 +16,8 @@ func (b *Balancer) Run(ctx context.Context) error {
 		probing
 		stop context.CancelFunc
 	}
+	b.running.Store(true)
+	defer b.running.Store(false)
 	all := make(map[probingKey]running)
 	var wg sync.WaitGroup
 	defer wg.Wait()

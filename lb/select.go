@@ -58,15 +58,26 @@ func (b *Balancer) choose(q Query) (c, shadow *Candidate, err error) {
 }
 
 // current returns the pool in force, after doing what time alone demands, such
-// as ending ejections that are due. Where another goroutine holds the lock, the
-// old pool serves once more.
+// as ending ejections that are due. While Run runs that is done there, so that
+// no request has to wait for it.
 func (b *Balancer) current() *pool {
+	p := b.pool.Load()
+	if p.revisit == 0 || b.running.Load() {
+		return p
+	}
+	return b.refresh()
+}
+
+// refresh is current, whether or not Run runs. Where another goroutine holds
+// the lock, the old pool serves once more.
+func (b *Balancer) refresh() *pool {
 	p := b.pool.Load()
 	if p.revisit == 0 || b.clock.ticks() < p.revisit || !b.mu.TryLock() {
 		return p
 	}
 	b.rebuild()
 	b.mu.Unlock()
+	b.queue.placeFreed(b)
 	b.tell()
 	return b.pool.Load()
 }

@@ -57,7 +57,7 @@ type Stats struct {
 
 // ServerStats returns the numbers of one server.
 func (b *Balancer) ServerStats(id string) (ServerStats, bool) {
-	b.current()
+	b.refresh()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	m, ok := b.members[id]
@@ -70,7 +70,7 @@ func (b *Balancer) ServerStats(id string) (ServerStats, bool) {
 // AllStats returns the numbers of every server, sorted by ID; after those in
 // the balancer come the ones removed not long ago or still in use.
 func (b *Balancer) AllStats() []ServerStats {
-	b.current()
+	b.refresh()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.forgetLeft(b.clock.now())
@@ -86,7 +86,7 @@ func (b *Balancer) AllStats() []ServerStats {
 
 // Stats returns the sums.
 func (b *Balancer) Stats() Stats {
-	b.current()
+	b.refresh()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	p := b.pool.Load()
