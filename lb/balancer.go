@@ -189,8 +189,8 @@ func (b *Balancer) Replace(set []Server) error {
 				b.drop(m)
 			}
 		}
-		for _, s := range wanted {
-			b.put(s)
+		for i := range set { // in order, so that chance which repeats falls on the same
+			b.put(wanted[set[i].ID])
 		}
 		return nil
 	})
