@@ -44,7 +44,7 @@ type Query struct {
 }
 
 // Skip tells that c must not be picked: it is full, or was tried before.
-func (q Query) Skip(c *Candidate) bool {
+func (q *Query) Skip(c *Candidate) bool {
 	if c.limit != 0 && c.load.out() >= c.limit {
 		return true
 	}
