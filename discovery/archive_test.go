@@ -23,6 +23,7 @@ func TestArchive(t *testing.T) {
 	s.At = time.Now().Add(-time.Hour)
 	s.Instances[0].Declared = health.Declaration{Status: health.Critical, Check: "c", Output: "o", WarningWeight: 3}
 	s.Instances[1].Metadata = map[string]string{"k": "v"}
+	s.Instances[1].Priority, s.Notes = 5, []string{"b: odd"}
 	for _, each := range []Snapshot{named(1), s} { // the second replaces the first
 		if err := a.Save("web", "q", each); err != nil {
 			t.Fatal(err)
@@ -68,6 +69,21 @@ func TestArchive(t *testing.T) {
 	}
 	if err := (Archive{Dir: path}).Save("web", "q", s); err == nil {
 		t.Error("a directory that is a file was written to")
+	}
+}
+
+// A file of a version that knew of no priorities is as good as before.
+func TestArchiveOfAnEarlierVersion(t *testing.T) {
+	a := Archive{Dir: t.TempDir()}
+	const body = `{"Question":"q","Snapshot":{"Index":7,"At":"2025-01-01T00:00:00Z","Instances":[` +
+		`{"ID":"a","Address":"a:80","Weight":3,"Zone":"z","Metadata":null,"Declared":{"Status":0,"Check":"","Output":"","WarningWeight":0}}],"Skipped":null}}`
+	file := `{"format":1,"sha256":"` + sum([]byte(body)) + `","body":` + body + "}\n"
+	if err := os.WriteFile(a.path("web"), []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := a.Load("web", "q")
+	if err != nil || len(s.Instances) != 1 || s.Instances[0].Weight != 3 || s.Instances[0].Priority != 0 {
+		t.Errorf("got %+v, %v", s, err)
 	}
 }
 

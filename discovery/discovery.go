@@ -22,13 +22,14 @@ type Instance struct {
 	Address  string // host:port or unix:///path
 	Weight   int    // at least 1
 	Zone     string
+	Priority int               // of its failover group, 0 the first
 	Metadata map[string]string // must not be changed
 	Declared health.Declaration
 }
 
 func (i Instance) equal(o Instance) bool {
 	return i.ID == o.ID && i.Address == o.Address && i.Weight == o.Weight && i.Zone == o.Zone &&
-		i.Declared == o.Declared && maps.Equal(i.Metadata, o.Metadata)
+		i.Priority == o.Priority && i.Declared == o.Declared && maps.Equal(i.Metadata, o.Metadata)
 }
 
 // Snapshot is all that a catalog said of a service at one moment. It is never
@@ -38,12 +39,14 @@ type Snapshot struct {
 	At        time.Time  // when the answer arrived
 	Instances []Instance // sorted by ID
 	Skipped   []string   // why entries were left out, for people
+	Notes     []string   // what was odd about entries that are in, for people
 }
 
 // Equal tells whether two snapshots say the same, whenever and as whatever
 // version.
 func (s Snapshot) Equal(o Snapshot) bool {
-	return slices.EqualFunc(s.Instances, o.Instances, Instance.equal) && slices.Equal(s.Skipped, o.Skipped)
+	return slices.EqualFunc(s.Instances, o.Instances, Instance.equal) && slices.Equal(s.Skipped, o.Skipped) &&
+		slices.Equal(s.Notes, o.Notes)
 }
 
 // Source answers about one service.

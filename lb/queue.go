@@ -78,7 +78,7 @@ func (b *Balancer) wait(ctx context.Context, query Query) (c, shadow *Candidate,
 	case <-ctx.Done():
 		q.leave(w, context.Cause(ctx))
 	case <-late:
-		q.leave(w, fmt.Errorf("%w: within %v", ErrQueueTimeout, timeout))
+		q.leave(w, fmt.Errorf("%w (%v)", ErrQueueTimeout, timeout))
 	}
 	return w.candidate, w.shadow, w.err
 }

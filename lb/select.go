@@ -14,8 +14,8 @@ var (
 	ErrAllTried   = errors.New("lb: every healthy server was tried")
 
 	// Two kinds of ErrNoCapacity, where there is a Queue.
-	ErrQueueFull    = fmt.Errorf("%w, and the queue is full", ErrNoCapacity)
-	ErrQueueTimeout = fmt.Errorf("%w, and none gave a place free in time", ErrNoCapacity)
+	ErrQueueFull    = fmt.Errorf("%w, and its queue is full", ErrNoCapacity)
+	ErrQueueTimeout = fmt.Errorf("%w, and gave none free in time", ErrNoCapacity)
 )
 
 // Select chooses a server for a client key ("" for none) and reserves a place

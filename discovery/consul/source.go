@@ -23,6 +23,22 @@ type Query struct {
 	Partition     string
 	Near          string // sort by round trip from this node
 	TaggedAddress string // use this tagged address where an instance has it
+	ZoneFrom      string // node_meta:KEY or service_meta:KEY; "": the service's locality, else its node's
+	PriorityFrom  string // node_meta:KEY or service_meta:KEY; "": all have priority 0
+}
+
+// String names the question. It is the same from one version to the next, so
+// that an answer kept on disk is known again.
+func (q Query) String() string {
+	type asked struct{ Service, Filter, Datacenter, Namespace, Partition, Near, TaggedAddress string }
+	s := fmt.Sprintf("%+v", asked{q.Service, q.Filter, q.Datacenter, q.Namespace, q.Partition, q.Near, q.TaggedAddress})
+	if q.ZoneFrom != "" {
+		s += " zone from " + q.ZoneFrom
+	}
+	if q.PriorityFrom != "" {
+		s += " priority from " + q.PriorityFrom
+	}
+	return s
 }
 
 // FilterOf puts tags that an instance must carry and a filter expression into
@@ -73,7 +89,7 @@ func (s source) Fetch(ctx context.Context, after uint64) (discovery.Snapshot, er
 	if entries == nil { // JSON null, which Consul never means
 		return discovery.Snapshot{}, s.explain(ctx, errors.New("the answer is null, not a list"))
 	}
-	snapshot := snapshotOf(entries, s.query.TaggedAddress)
+	snapshot := snapshotOf(entries, s.query)
 	snapshot.Index, snapshot.At = meta.LastIndex, time.Now()
 	return snapshot, nil
 }
