@@ -81,7 +81,10 @@ upstream "web" {
   listen           = "127.0.0.1:9101" # no default; or "unix:///run/web.sock"; port 0 takes a free one
   protocol         = "http"           # http: HTTP/1.1, h2c, gRPC and WebSocket on one port; tcp: bytes
   backend_protocol = "auto"           # http only: auto, http1, h2c
-  strategy         = "round_robin"    # weighted_round_robin, least_connections, random, ip_hash, least_response_time, consistent_hash, power_of_two, least_request, first
+  # least_response_time (the default of http), least_connections (that of tcp),
+  # round_robin, weighted_round_robin, random, ip_hash, consistent_hash,
+  # power_of_two, least_request, first
+  strategy         = "least_response_time"
   hash_on          = "client_ip"      # of consistent_hash: client_ip; http only: path, header:NAME, cookie:NAME
   hash_balance     = 0                # of consistent_hash and ip_hash: with 1.25 a backend takes at most 1.25 times its share of what is in flight, and keys move on; 0: no bound
   shadow_strategy  = ""               # a second strategy, asked about every request and not obeyed: explain compares the two

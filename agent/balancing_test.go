@@ -80,7 +80,8 @@ func TestSubset(t *testing.T) {
 		return fmt.Sprintf(`
 			agent { name = "shop" }
 			upstream "web" {
-				listen = "127.0.0.1:0"
+				listen   = "127.0.0.1:0"
+				strategy = "round_robin"
 				subset {
 					size   = %d
 					client = %q

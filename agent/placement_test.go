@@ -60,6 +60,7 @@ func TestOwnZoneFirst(t *testing.T) {
 			consul { address = %q }
 			upstream "web" {
 				listen      = "127.0.0.1:0"
+				strategy    = "round_robin"
 				prefer_zone = %v
 				consul {
 					service   = "web"
@@ -177,7 +178,8 @@ func TestFailoverGroups(t *testing.T) {
 func TestPrioritiesOfServers(t *testing.T) {
 	format := `
 		upstream "web" {
-			listen = "127.0.0.1:0"
+			listen   = "127.0.0.1:0"
+			strategy = "round_robin"
 			server "a" {
 				address  = %q
 				priority = %d

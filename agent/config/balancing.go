@@ -56,8 +56,13 @@ func (s *Sticky) finish(b *block, u *Upstream) {
 	}
 }
 
-// finishBalancing holds what goes together with a strategy against it.
+// finishBalancing holds what goes together with a strategy against it. Of a
+// connection it is not known when it is answered, so that tcp has another
+// default than http.
 func (u *Upstream) finishBalancing(b *block) {
+	if u.Protocol == "tcp" && !b.has("strategy") {
+		u.Strategy = "least_connections"
+	}
 	u.finishQueue(b)
 	if !b.sound("strategy", "shadow_strategy") {
 		return

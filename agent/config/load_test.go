@@ -203,3 +203,23 @@ func TestFileIsBounded(t *testing.T) {
 		}
 	}
 }
+
+func TestStrategyGoesByProtocol(t *testing.T) {
+	for protocol, want := range map[string]string{"http": "least_response_time", "tcp": "least_connections"} {
+		for written, want := range map[string]string{"": want, `strategy = "random"`: "random"} {
+			c, diags := Parse("agent.hcl", []byte(`
+upstream "a" {
+  listen   = "127.0.0.1:9001"
+  protocol = "`+protocol+`"
+  `+written+`
+  server "b" { address = "127.0.0.1:1" }
+}`))
+			if diags.HasErrors() {
+				t.Fatal(diags)
+			}
+			if got := c.Upstreams[0].Strategy; got != want {
+				t.Errorf("%s with %q has strategy %q, want %q", protocol, written, got, want)
+			}
+		}
+	}
+}

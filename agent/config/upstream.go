@@ -12,7 +12,7 @@ func (u *Upstream) spec() spec {
 			text("listen", &u.Listen, "", listenAddress).required(`write where the app connects: listen = "127.0.0.1:9001"`),
 			text("protocol", &u.Protocol, "http", oneOf("http", "tcp")),
 			text("backend_protocol", &u.BackendProtocol, "auto", oneOf("auto", "http1", "h2c")).except(&u.Protocol, "tcp"),
-			text("strategy", &u.Strategy, "round_robin", oneOf(lb.Names()...)),
+			text("strategy", &u.Strategy, "least_response_time", oneOf(lb.Names()...)),
 			text("hash_on", &u.HashOn, "client_ip", hashKey),
 			bind("hash_balance", &u.HashBalance, 0, parseNumber, shareBound),
 			text("shadow_strategy", &u.ShadowStrategy, "", orEmpty(oneOf(lb.Names()...))),
