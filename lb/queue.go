@@ -2,6 +2,7 @@ package lb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -112,7 +113,7 @@ func (q *queue) serve(b *Balancer) {
 	p, kept := b.pool.Load(), q.waiters[:0]
 	for i, w := range q.waiters {
 		w.candidate, w.shadow, w.err = p.choose(w.query)
-		if w.err != ErrNoCapacity {
+		if !errors.Is(w.err, ErrNoCapacity) {
 			if w.err != nil {
 				q.gaveUp++
 			}

@@ -32,7 +32,7 @@ func (b *Balancer) Select(key string, tried ...string) (Lease, error) {
 // ErrNoCapacity too, or the cause for which ctx ended.
 func (b *Balancer) Acquire(ctx context.Context, q Query) (Lease, error) {
 	c, shadow, err := b.current().choose(q)
-	if err == ErrNoCapacity && b.queue.open() {
+	if errors.Is(err, ErrNoCapacity) && b.queue.open() {
 		c, shadow, err = b.wait(ctx, q)
 	}
 	return b.lease(c, shadow, err)

@@ -78,8 +78,8 @@ func Names() []string {
 }
 
 // plain makes a constructor of one that knows nothing of hashing.
-func plain(make func() Strategy) func(...HashOption) Strategy {
-	return func(...HashOption) Strategy { return make() }
+func plain(one func() Strategy) func(...HashOption) Strategy {
+	return func(...HashOption) Strategy { return one() }
 }
 
 // ByName returns a new strategy of that name, or an error that lists the names
