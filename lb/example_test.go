@@ -215,6 +215,30 @@ func ExampleWithPlacement() {
 	// w1: tier 2, 30%
 }
 
+// Of very many servers each client uses some, and all clients together all of
+// them evenly.
+func ExampleSubset() {
+	used := make(map[string]int)
+	for client := range 50 {
+		b := lb.New(nil, lb.WithPlacement(lb.Placement{Subset: lb.Subset{Size: 4, Client: fmt.Sprint(client)}}))
+		for i := range 20 {
+			_ = b.Add(lb.Server{ID: fmt.Sprint("s", i), Address: fmt.Sprintf("10.0.0.%d:80", i)})
+		}
+		for _, s := range b.AllStats() {
+			if s.Usable() {
+				used[s.Server.ID]++
+			}
+		}
+	}
+	fewest, most := 50, 0
+	for _, clients := range used {
+		fewest, most = min(fewest, clients), max(most, clients)
+	}
+	fmt.Println(len(used), "servers are used, each by", fewest, "to", most, "clients")
+	// Output:
+	// 20 servers are used, each by 9 to 11 clients
+}
+
 // What would change if requests went by consistent hash?
 func ExampleWithShadow() {
 	b := lb.New(lb.RoundRobin(), lb.WithShadow(lb.ConsistentHash()))
