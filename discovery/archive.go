@@ -35,8 +35,12 @@ const archiveFormat = 1
 
 func (a Archive) path(name string) string { return filepath.Join(a.Dir, name+".snapshot.json") }
 
-// Save keeps a snapshot under a name that is fit for a file's.
+// Save keeps a snapshot under a name that is fit for a file's. One that is in
+// doubt is not kept: what was believed before it stays.
 func (a Archive) Save(name, question string, s Snapshot) error {
+	if s.Doubt != "" {
+		return nil
+	}
 	body, err := json.Marshal(archivedBody{question, s})
 	if err != nil {
 		return fmt.Errorf("snapshot of %q: %w", name, err)

@@ -3,7 +3,8 @@
 // A Source answers one question about one service; a Watcher asks it again and
 // again, by the rules that keep a catalog from being hammered and a watch from
 // going deaf; a Hub lets all who ask for the same share one Watcher. Whatever
-// goes wrong, the last good answer stays in force.
+// goes wrong, the last good answer stays in force, and an answer that looks
+// more like a fault than like the truth is confirmed before it is believed.
 package discovery
 
 import (
@@ -26,7 +27,9 @@ type Instance struct {
 	Declared health.Declaration
 }
 
+// equal leaves out what a check printed: many print something new each time.
 func (i Instance) equal(o Instance) bool {
+	i.Declared.Output, o.Declared.Output = "", ""
 	return i.ID == o.ID && i.Address == o.Address && i.Weight == o.Weight && i.Zone == o.Zone &&
 		i.Declared == o.Declared && maps.Equal(i.Metadata, o.Metadata)
 }
@@ -38,12 +41,28 @@ type Snapshot struct {
 	At        time.Time  // when the answer arrived
 	Instances []Instance // sorted by ID
 	Skipped   []string   // why entries were left out, for people
+	Origin    Origin
+	// Doubt is why the answer is not believed yet. It then holds, beside what
+	// was answered, the instances that the answer lacks, declared Missing.
+	Doubt string
 }
 
-// Equal tells whether two snapshots say the same, whenever and as whatever
-// version.
+// Origin is who gave an answer, and what that says about its worth.
+type Origin struct {
+	Server     string // the address that was asked
+	Datacenter string // "" means the server's own
+	// Streamed answers come from a copy that is kept up to date, and tell
+	// neither Leader nor Lag nor Hidden.
+	Streamed bool
+	Leader   bool          // the server knew the leader of its cluster
+	Lag      time.Duration // since the server last heard from that leader
+	Hidden   bool          // something was left out for want of permission
+}
+
+// Equal tells whether two snapshots mean the same to whoever sends traffic,
+// whenever and as whatever version.
 func (s Snapshot) Equal(o Snapshot) bool {
-	return slices.EqualFunc(s.Instances, o.Instances, Instance.equal) && slices.Equal(s.Skipped, o.Skipped)
+	return s.Doubt == o.Doubt && slices.EqualFunc(s.Instances, o.Instances, Instance.equal) && slices.Equal(s.Skipped, o.Skipped)
 }
 
 // Source answers about one service.
@@ -52,6 +71,11 @@ type Source interface {
 	// until there is one of another index, or as long as the source is set to
 	// wait. It returns when ctx ends.
 	Fetch(ctx context.Context, after uint64) (Snapshot, error)
+	// Confirm returns the present state as the highest authority knows it,
+	// without a wait and from no cache. It fails where the answer may not be
+	// the whole truth: no leader is known, something was hidden, or there is
+	// nothing to see and no proof that it would have been shown.
+	Confirm(ctx context.Context) (Snapshot, error)
 }
 
 // Error is one that a Source knows more about.

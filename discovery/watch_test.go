@@ -16,10 +16,25 @@ import (
 // scripted is a source that answers by a function, and remembers what it was
 // asked.
 type scripted struct {
-	answer func(ctx context.Context, n int, after uint64) (Snapshot, error)
-	mu     sync.Mutex
-	asked  []uint64
-	at     []time.Time
+	answer  func(ctx context.Context, n int, after uint64) (Snapshot, error)
+	confirm func(n int) (Snapshot, error) // nil fails
+	mu      sync.Mutex
+	asked   []uint64
+	at      []time.Time
+	read    []time.Time // the readings of Confirm
+}
+
+func (s *scripted) Confirm(context.Context) (Snapshot, error) {
+	s.mu.Lock()
+	n := len(s.read)
+	s.read = append(s.read, time.Now())
+	s.mu.Unlock()
+	if s.confirm == nil {
+		return Snapshot{}, errors.New("nothing confirms")
+	}
+	snapshot, err := s.confirm(n)
+	snapshot.At = time.Now()
+	return snapshot, err
 }
 
 func (s *scripted) Fetch(ctx context.Context, after uint64) (Snapshot, error) {
@@ -99,14 +114,15 @@ func TestSameIndexIsStillAnAnswer(t *testing.T) {
 	})
 }
 
+// A server that counts anew, and says the same as before, has nothing to prove.
 func TestIndexThatFallsIsReadAgainFromTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, _, emitted := watching(t, 10*time.Second, func(ctx context.Context, n int, after uint64) (Snapshot, error) {
+		s, w, emitted := watching(t, 10*time.Second, func(ctx context.Context, n int, after uint64) (Snapshot, error) {
 			switch n {
 			case 0:
 				return named(100, "a", "b"), nil
 			case 1:
-				return named(50), nil // a server that is not there yet
+				return named(50, "a", "b"), nil
 			case 2:
 				return named(60, "a", "b"), nil
 			}
@@ -115,8 +131,11 @@ func TestIndexThatFallsIsReadAgainFromTheStart(t *testing.T) {
 		if want := []uint64{0, 100, 0, 60}; !slices.Equal(s.asked, want) {
 			t.Errorf("asked after %v, want %v", s.asked, want)
 		}
-		if len(emitted) != 2 || len(emitted[1].Instances) != 2 {
-			t.Errorf("emitted %v: what a falling index says must not be believed", emitted)
+		if st := w.Status(); len(emitted) != 3 || st.Suspicion != nil || st.Confirmed+st.Rejected != 0 || len(s.read) != 0 {
+			t.Errorf("emitted %d, status %+v", len(emitted), st)
+		}
+		if gap := s.at[2].Sub(s.at[1]); gap > herd+refill {
+			t.Errorf("read again after %v", gap)
 		}
 	})
 }
@@ -242,7 +261,7 @@ func TestStateIsReadAfreshNowAndThen(t *testing.T) {
 func TestFreshness(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	w := &Watcher{Wait: time.Minute}
-	w.answered(Snapshot{Index: 1, At: now})
+	w.believed(Snapshot{Index: 1, At: now}, false)
 	st := w.Status()
 	for age, want := range map[time.Duration]health.Freshness{
 		0: health.Fresh, 93 * time.Second: health.Fresh, 94 * time.Second: health.Stale, time.Hour - 1: health.Stale, time.Hour: health.Expired,
@@ -255,6 +274,19 @@ func TestFreshness(t *testing.T) {
 			if next, _ := st.Freshness(changes, time.Hour); next != f+1 {
 				t.Errorf("after %v the next change is said to be at %v, but then it is %v", age, changes.Sub(now), next)
 			}
+		}
+	}
+}
+
+// An answer of a server that had lost its leader is as old as that, unless it
+// was streamed, when it says nothing of it.
+func TestFreshnessCountsFromTheLeader(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for streamed, want := range map[bool]health.Freshness{false: health.Stale, true: health.Fresh} {
+		w := &Watcher{Wait: time.Minute}
+		w.believed(Snapshot{Index: 1, At: now, Origin: Origin{Lag: 2 * time.Minute, Streamed: streamed}}, false)
+		if f, _ := w.Status().Freshness(now, time.Hour); f != want {
+			t.Errorf("streamed %t: %v", streamed, f)
 		}
 	}
 }
@@ -314,7 +346,8 @@ func TestSnapshotsCompareByWhatTheySay(t *testing.T) {
 		"address":  func(s *Snapshot) { s.Instances[0].Address = "x:1" },
 		"weight":   func(s *Snapshot) { s.Instances[0].Weight = 2 },
 		"status":   func(s *Snapshot) { s.Instances[0].Declared.Status = health.Critical },
-		"output":   func(s *Snapshot) { s.Instances[0].Declared.Output = "x" },
+		"check":    func(s *Snapshot) { s.Instances[0].Declared.Check = "x" },
+		"doubt":    func(s *Snapshot) { s.Doubt = "x" },
 		"metadata": func(s *Snapshot) { s.Instances[0].Metadata = map[string]string{"a": "b"} },
 		"fewer":    func(s *Snapshot) { s.Instances = s.Instances[:1] },
 		"skipped":  func(s *Snapshot) { s.Skipped = []string{"x"} },
@@ -326,5 +359,9 @@ func TestSnapshotsCompareByWhatTheySay(t *testing.T) {
 		if change(&other); base.Equal(other) {
 			t.Errorf("%s makes no difference", name)
 		}
+	}
+	other := named(2, "a", "b")
+	if other.Instances[0].Declared.Output = "took 3 ms"; !base.Equal(other) {
+		t.Error("what a check printed makes a difference")
 	}
 }

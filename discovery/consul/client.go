@@ -141,11 +141,17 @@ func tokenOf(c Config, env *api.Config) func() (string, error) {
 	return func() (string, error) {
 		raw, err := os.ReadFile(file)
 		if err != nil {
-			return "", fmt.Errorf("token file: %w", err)
+			return "", &tokenError{err}
 		}
 		return strings.TrimSpace(string(raw)), nil
 	}
 }
+
+// tokenError is that of a query which could not be made for want of its token.
+type tokenError struct{ error }
+
+func (e *tokenError) Error() string { return "token file: " + e.error.Error() }
+func (e *tokenError) Unwrap() error { return e.error }
 
 // bounded cuts off answers that are too large to be true.
 type bounded struct {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"strings"
 	"time"
 
@@ -51,55 +49,45 @@ type source struct {
 	query  Query
 }
 
+// Fetch lets any server answer, which spares the leader. How old an answer may
+// be is bounded by the watch itself.
 func (s source) Fetch(ctx context.Context, after uint64) (discovery.Snapshot, error) {
-	token, err := s.client.token()
-	if err != nil {
-		return discovery.Snapshot{}, &discovery.Error{Class: "token", Err: fmt.Errorf("consul: %w", err)}
-	}
-	options := s.client.defaults
-	set(&options.Datacenter, s.query.Datacenter)
-	set(&options.Namespace, s.query.Namespace)
-	set(&options.Partition, s.query.Partition)
-	options.Filter, options.Near, options.Token = s.query.Filter, s.query.Near, token
-	options.WaitIndex, options.WaitTime = after, s.client.wait
-	// Any server may answer, which spares the leader. How old an answer may be
-	// is bounded by the watch itself.
-	options.AllowStale = true
+	snapshot, _, err := s.read(ctx, api.QueryOptions{WaitIndex: after, WaitTime: s.client.wait, AllowStale: true})
+	return snapshot, err
+}
 
+// read asks once. The options say how, the query what.
+func (s source) read(ctx context.Context, options api.QueryOptions) (discovery.Snapshot, *api.QueryMeta, error) {
+	fail := func(err error) (discovery.Snapshot, *api.QueryMeta, error) {
+		return discovery.Snapshot{}, nil, s.explain(ctx, err)
+	}
+	if err := s.address(&options); err != nil {
+		return fail(err)
+	}
+	options.Filter, options.Near = s.query.Filter, s.query.Near
 	entries, meta, err := s.client.api.Health().ServiceMultipleTags(s.query.Service, nil, false, options.WithContext(ctx))
 	if err != nil {
-		return discovery.Snapshot{}, s.explain(ctx, err)
+		return fail(err)
 	}
 	if entries == nil { // JSON null, which Consul never means
-		return discovery.Snapshot{}, s.explain(ctx, errors.New("the answer is null, not a list"))
+		return fail(errors.New("the answer is null, not a list"))
 	}
 	snapshot := snapshotOf(entries, s.query.TaggedAddress)
 	snapshot.Index, snapshot.At = meta.LastIndex, time.Now()
-	return snapshot, nil
+	snapshot.Origin = discovery.Origin{
+		Server: s.client.address, Datacenter: options.Datacenter,
+		Streamed: meta.QueryBackend == api.QueryBackendStreaming,
+		Leader:   meta.KnownLeader, Lag: meta.LastContact, Hidden: meta.ResultsFilteredByACLs,
+	}
+	return snapshot, meta, nil
 }
 
-// explain says what was asked of whom, and sorts errors by what to do.
-func (s source) explain(ctx context.Context, err error) error {
-	e := &discovery.Error{Class: "answer", Err: fmt.Errorf("consul %s: health of %q: %w", s.client.address, s.query.Service, err)}
-	if ctx.Err() != nil {
-		e.Class = "timeout"
-		return e
-	}
-	if status, ok := errors.AsType[api.StatusError](err); ok {
-		switch {
-		case status.Code == http.StatusForbidden:
-			e.Class, e.Pause = "denied", 10*time.Second // a new token may take a while
-		case status.Code == http.StatusTooManyRequests || status.Code == http.StatusServiceUnavailable:
-			e.Class, e.Pause = "overloaded", 5*time.Second
-		case status.Code >= 500:
-			e.Class = "server"
-		default:
-			e.Class = "request"
-		}
-		return e
-	}
-	if _, ok := errors.AsType[net.Error](err); ok {
-		e.Class = "network"
-	}
-	return e
+// address says whom a query is for, and in whose name.
+func (s source) address(o *api.QueryOptions) (err error) {
+	o.Datacenter, o.Namespace, o.Partition = s.client.defaults.Datacenter, s.client.defaults.Namespace, s.client.defaults.Partition
+	set(&o.Datacenter, s.query.Datacenter)
+	set(&o.Namespace, s.query.Namespace)
+	set(&o.Partition, s.query.Partition)
+	o.Token, err = s.client.token()
+	return err
 }

@@ -1,0 +1,43 @@
+package consul
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+
+	"github.com/outrigger-sidecar/outrigger/discovery"
+)
+
+// explain says what was asked of whom, and sorts errors by what to do.
+func (s source) explain(ctx context.Context, err error) error {
+	e := &discovery.Error{Class: "answer", Err: fmt.Errorf("consul %s: health of %q: %w", s.client.address, s.query.Service, err)}
+	status, answered := errors.AsType[api.StatusError](err)
+	_, onTheWay := errors.AsType[net.Error](err)
+	_, noToken := errors.AsType[*tokenError](err)
+	switch {
+	case noToken:
+		e.Class = "token"
+	case ctx.Err() != nil:
+		e.Class = "timeout"
+	case errors.Is(err, errHidden):
+		e.Class = "hidden"
+	case errors.Is(err, errNoLeader):
+		e.Class = "server"
+	case status.Code == http.StatusForbidden:
+		e.Class, e.Pause = "denied", 10*time.Second // a new token may take a while
+	case status.Code == http.StatusTooManyRequests, status.Code == http.StatusServiceUnavailable:
+		e.Class, e.Pause = "overloaded", 5*time.Second
+	case status.Code >= 500:
+		e.Class = "server"
+	case answered:
+		e.Class = "request"
+	case onTheWay:
+		e.Class = "network"
+	}
+	return e
+}
