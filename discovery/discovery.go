@@ -82,7 +82,11 @@ type Source interface {
 type Error struct {
 	Class string        // what kind of trouble, in one word, for counters
 	Pause time.Duration // the least time to leave the source alone; 0: the usual
-	Err   error
+	Limit time.Duration // the longest, for a source that is not even there to be hammered; 0: the usual
+	// Sooner is closed when trying again makes sense before the pause is over;
+	// nil is never.
+	Sooner <-chan struct{}
+	Err    error
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("%s: %v", e.Class, e.Err) }

@@ -24,6 +24,7 @@ type Status struct {
 	Suspicion *Suspicion // why the last answer is not believed yet; nil if it is. Must not be changed
 	Confirmed int64      // suspicions that proved true
 	Rejected  int64      // and those that did not
+	Polling   bool       // asks now and then, for there are too many watches
 	due       time.Duration
 }
 
@@ -48,6 +49,7 @@ func (w *Watcher) Status() Status {
 	defer w.mu.Unlock()
 	s := w.status
 	s.due = w.due() // how long after an answer the next is due at the latest
+	s.Polling = w.Poll != nil && w.Poll()
 	s.Failures = maps.Clone(s.Failures)
 	return s
 }

@@ -16,10 +16,10 @@ type trial struct {
 
 // suspect begins a trial. What woke this watch has likely woken many, so the
 // first reading does not follow at once.
-func (f *following) suspect(reason string, s Snapshot) time.Duration {
+func (f *following) suspect(reason string, s Snapshot) rest {
 	f.trial = &trial{suspicion: Suspicion{Reason: reason, Since: time.Now()}}
 	f.hold(s)
-	return f.random(herd)
+	return rest{time: f.random(herd)}
 }
 
 // hold puts a doubted answer in force together with what it lacks.
@@ -33,7 +33,7 @@ func (f *following) hold(s Snapshot) {
 }
 
 // try takes one reading, and returns how long to rest after it.
-func (f *following) try(ctx context.Context) time.Duration {
+func (f *following) try(ctx context.Context) rest {
 	s, err := f.bounded(ctx, f.Source.Confirm)
 	if err != nil {
 		return f.fail(ctx, err)
@@ -44,12 +44,12 @@ func (f *following) try(ctx context.Context) time.Duration {
 	switch {
 	case reason == "", len(s.Instances) > 0 && len(missing(f.known, s)) == 0:
 		f.believe(s, false) // all are back, or so many that the rest is plausible
-		return floor
+		return rest{time: floor}
 	case t.first != nil && bearsOut(f.known, *t.first, s):
 		f.believe(s, true)
-		return floor
+		return rest{time: floor}
 	}
 	t.first, t.suspicion.Reason, t.suspicion.Confirmations = &s, reason, 1
 	f.hold(s)
-	return apart + f.random(bound(apart, t.readings)-apart)
+	return rest{time: apart + f.random(bound(apart, t.readings)-apart)}
 }

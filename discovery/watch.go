@@ -21,6 +21,7 @@ const (
 	staleAfter = 30 * time.Second       // past the latest moment at which an answer was due
 	herd       = time.Second            // over which reads are spread that a server's restart causes everywhere
 	apart      = time.Second            // between two readings that confirm each other
+	pollEvery  = 15 * time.Second       // less or more a fifth, where Poll says so
 )
 
 // Watcher follows a Source. Its fields are set before Run and not changed.
@@ -30,6 +31,12 @@ type Watcher struct {
 	// Known is what was believed before, such as from an Archive. The first
 	// answers are judged beside it; it is not emitted.
 	Known Snapshot
+	// Start is over how long the first query is put off at random, so that
+	// agents which are started together do not ask together.
+	Start time.Duration
+	// Poll tells whether to ask now and then instead of waiting for changes,
+	// where there are more watches than may wait; nil is never.
+	Poll func() bool
 	// Turned is told when answers stop coming, when the kind of trouble
 	// changes, when they come again, and when a suspicion begins or ends; nil
 	// tells nobody. It must be quick.
@@ -49,13 +56,13 @@ func (w *Watcher) due() time.Duration { return w.Wait + w.Wait/16 }
 // not, since an answer that says nothing new still renews the last.
 func (w *Watcher) Run(ctx context.Context, emit func(Snapshot)) {
 	f := following{Watcher: w, emit: emit, known: w.Known, afresh: time.Now().Add(w.about(reread))}
-	for limit := rate.NewLimiter(rate.Every(refill), burst); limit.Wait(ctx) == nil; {
-		ask := f.follow
+	limit := rate.NewLimiter(rate.Every(refill), burst)
+	r := rest{time: w.random(w.Start)}
+	for w.sleep(ctx, r) && (r.free || limit.Wait(ctx) == nil) {
 		if f.trial != nil {
-			ask = f.try
-		}
-		if !sleep(ctx, ask(ctx)) {
-			return
+			r = f.try(ctx)
+		} else {
+			r = f.follow(ctx)
 		}
 	}
 }
@@ -72,9 +79,9 @@ type following struct {
 }
 
 // follow waits for the next answer, and returns how long to rest after it.
-func (f *following) follow(ctx context.Context) time.Duration {
-	after := f.index
-	if !time.Now().Before(f.afresh) {
+func (f *following) follow(ctx context.Context) rest {
+	after, poll := f.index, f.Poll != nil && f.Poll()
+	if poll || !time.Now().Before(f.afresh) {
 		after, f.afresh = 0, time.Now().Add(f.about(reread))
 	}
 	begin := time.Now()
@@ -87,11 +94,14 @@ func (f *following) follow(ctx context.Context) time.Duration {
 		return f.suspect(reason, s)
 	}
 	f.believe(s, false)
-	if s.Index < after { // the server counts anew, and woke everybody else too
+	switch {
+	case poll:
+		return rest{time: f.about(pollEvery)}
+	case s.Index < after: // the server counts anew, and woke everybody else too
 		f.index = 0
-		return f.random(herd)
+		return rest{time: f.random(herd)}
 	}
-	return floor - time.Since(begin)
+	return rest{time: floor - time.Since(begin)}
 }
 
 // bounded bounds one query, so that a connection that died in silence is found
@@ -115,20 +125,20 @@ func (f *following) believe(s Snapshot, borneOut bool) {
 
 // fail notes that a query failed. A server that restarted may count anew, so
 // the next one is without an index.
-func (f *following) fail(ctx context.Context, err error) time.Duration {
+func (f *following) fail(ctx context.Context, err error) rest {
 	if ctx.Err() != nil {
-		return 0
+		return rest{}
 	}
 	f.failures++
 	f.index = 0
-	pause := f.pauseAfter(err, f.failures)
+	r := f.restAfter(err, f.failures)
 	var suspicion *Suspicion
 	if t := f.trial; t != nil {
-		pause = max(pause, apart)
+		r.time = max(r.time, apart)
 		t.first, t.suspicion.Confirmations = nil, 0
 		copied := t.suspicion
 		suspicion = &copied
 	}
-	f.failed(err, pause, suspicion)
-	return pause
+	f.failed(err, r.time, suspicion)
+	return r
 }

@@ -45,13 +45,14 @@ func (s source) Confirm(ctx context.Context) (discovery.Snapshot, error) {
 // ACLs are off, or allow by default whoever has no token, it can.
 func (s source) vouch(ctx context.Context, defaultPolicy string) error {
 	var options api.QueryOptions
-	err := s.address(&options)
+	s.address(&options)
+	options.Namespace, options.Partition = "", "" // the token names its own
+	token, err := s.client.token()
 	if err == nil {
-		options.Namespace, options.Partition = "", "" // the token names its own
 		_, _, err = s.client.api.ACL().TokenReadSelf(options.WithContext(ctx))
 	}
 	status, _ := errors.AsType[api.StatusError](err)
-	anonymous := options.Token == "" && status.Code == http.StatusForbidden
+	anonymous := token == "" && status.Code == http.StatusForbidden
 	switch {
 	case err == nil, status.Code == http.StatusUnauthorized, anonymous && defaultPolicy == "allow":
 		return nil

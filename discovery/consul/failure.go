@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/consul/api"
@@ -21,7 +22,7 @@ func (s source) explain(ctx context.Context, err error) error {
 	_, noToken := errors.AsType[*tokenError](err)
 	switch {
 	case noToken:
-		e.Class = "token"
+		e.Class, e.Sooner = "token", s.client.rotation.renewal()
 	case ctx.Err() != nil:
 		e.Class = "timeout"
 	case errors.Is(err, errHidden):
@@ -30,6 +31,7 @@ func (s source) explain(ctx context.Context, err error) error {
 		e.Class = "server"
 	case status.Code == http.StatusForbidden:
 		e.Class, e.Pause = "denied", 10*time.Second // a new token may take a while
+		e.Sooner = s.client.rotation.renewal()
 	case status.Code == http.StatusTooManyRequests, status.Code == http.StatusServiceUnavailable:
 		e.Class, e.Pause = "overloaded", 5*time.Second
 	case status.Code >= 500:
@@ -38,6 +40,16 @@ func (s source) explain(ctx context.Context, err error) error {
 		e.Class = "request"
 	case onTheWay:
 		e.Class = "network"
+		if nobody(err) {
+			e.Limit = time.Second
+		}
 	}
 	return e
+}
+
+// nobody tells whether there is no Consul at all, which looking for it again
+// does not burden.
+func nobody(err error) bool {
+	dial, ok := errors.AsType[*net.OpError](err)
+	return ok && dial.Op == "dial" && (errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOENT))
 }

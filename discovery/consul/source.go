@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -50,10 +51,30 @@ type source struct {
 }
 
 // Fetch lets any server answer, which spares the leader. How old an answer may
-// be is bounded by the watch itself.
+// be is bounded by the watch itself. A query whose token or certificate is
+// replaced while it waits begins again without an index, for the new one may
+// be shown something else.
 func (s source) Fetch(ctx context.Context, after uint64) (discovery.Snapshot, error) {
-	snapshot, _, err := s.read(ctx, api.QueryOptions{WaitIndex: after, WaitTime: s.client.wait, AllowStale: true})
-	return snapshot, err
+	for {
+		token, _ := s.client.token() // its error is that of the query
+		asking, release := s.client.rotation.hold(ctx)
+		snapshot, _, err := s.read(asking, api.QueryOptions{WaitIndex: after, WaitTime: s.client.wait, AllowStale: true})
+		renewed := errors.Is(context.Cause(asking), errRotated)
+		release()
+		if err == nil || ctx.Err() != nil || !renewed && !s.outdated(token, err) {
+			return snapshot, err
+		}
+		after = 0
+	}
+}
+
+// outdated tells whether a query was denied for a token that has been replaced.
+func (s source) outdated(token string, err error) bool {
+	if status, ok := errors.AsType[api.StatusError](err); !ok || status.Code != http.StatusForbidden {
+		return false
+	}
+	now, err := s.client.token()
+	return err == nil && now != token
 }
 
 // read asks once. The options say how, the query what.
@@ -61,9 +82,10 @@ func (s source) read(ctx context.Context, options api.QueryOptions) (discovery.S
 	fail := func(err error) (discovery.Snapshot, *api.QueryMeta, error) {
 		return discovery.Snapshot{}, nil, s.explain(ctx, err)
 	}
-	if err := s.address(&options); err != nil {
+	if err := checkName(s.query.Service); err != nil {
 		return fail(err)
 	}
+	s.address(&options)
 	options.Filter, options.Near = s.query.Filter, s.query.Near
 	entries, meta, err := s.client.api.Health().ServiceMultipleTags(s.query.Service, nil, false, options.WithContext(ctx))
 	if err != nil {
@@ -82,12 +104,19 @@ func (s source) read(ctx context.Context, options api.QueryOptions) (discovery.S
 	return snapshot, meta, nil
 }
 
-// address says whom a query is for, and in whose name.
-func (s source) address(o *api.QueryOptions) (err error) {
+// address says whom a query is for.
+func (s source) address(o *api.QueryOptions) {
 	o.Datacenter, o.Namespace, o.Partition = s.client.defaults.Datacenter, s.client.defaults.Namespace, s.client.defaults.Partition
 	set(&o.Datacenter, s.query.Datacenter)
 	set(&o.Namespace, s.query.Namespace)
 	set(&o.Partition, s.query.Partition)
-	o.Token, err = s.client.token()
-	return err
+}
+
+// checkName refuses what would ask for something else: the library puts names
+// into the path as they are.
+func checkName(name string) error {
+	if name == "" || name == "." || name == ".." || strings.ContainsFunc(name, func(r rune) bool { return r == '/' || r < ' ' }) {
+		return fmt.Errorf("%q is no name of a service", name)
+	}
+	return nil
 }
