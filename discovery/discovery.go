@@ -25,9 +25,22 @@ type Instance struct {
 	Zone     string
 	Metadata map[string]string // must not be changed
 	Declared health.Declaration
+	// Checks are what Declared was made of, for people to read; they are not
+	// archived. They must not be changed.
+	Checks []Check `json:"-"`
 }
 
-// equal leaves out what a check printed: many print something new each time.
+// Check is one check of an instance, as the catalog tells it.
+type Check struct {
+	ID      string
+	Name    string
+	Status  string // in the catalog's own words
+	Output  string // the beginning of it
+	Node    bool   // of the node, and so of all that is on it
+	Ignored bool   // had no say in Declared, as was asked for
+}
+
+// equal leaves out what checks printed: many print something new each time.
 func (i Instance) equal(o Instance) bool {
 	i.Declared.Output, o.Declared.Output = "", ""
 	return i.ID == o.ID && i.Address == o.Address && i.Weight == o.Weight && i.Zone == o.Zone &&
@@ -60,7 +73,7 @@ type Origin struct {
 }
 
 // Equal tells whether two snapshots mean the same to whoever sends traffic,
-// whenever and as whatever version.
+// whenever and as whatever version. Checks and their output may differ.
 func (s Snapshot) Equal(o Snapshot) bool {
 	return s.Doubt == o.Doubt && slices.EqualFunc(s.Instances, o.Instances, Instance.equal) && slices.Equal(s.Skipped, o.Skipped)
 }

@@ -10,13 +10,13 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"github.com/outrigger-sidecar/outrigger/discovery"
-	"github.com/outrigger-sidecar/outrigger/lb/health"
 )
 
 // snapshotOf makes instances of Consul's health entries. Each entry is taken
 // or left by itself: one odd instance must not cost the service the others.
-func snapshotOf(entries []*api.ServiceEntry, taggedAddress string) discovery.Snapshot {
+func snapshotOf(entries []*api.ServiceEntry, q Query) discovery.Snapshot {
 	var s discovery.Snapshot
+	ignored := q.ignored()
 	for _, e := range entries {
 		if e == nil || e.Node == nil || e.Service == nil {
 			s.Skipped = append(s.Skipped, "an entry without node or service")
@@ -25,7 +25,7 @@ func snapshotOf(entries []*api.ServiceEntry, taggedAddress string) discovery.Sna
 		if e.Service.Kind != api.ServiceKindTypical {
 			continue // proxies and gateways speak mutual TLS of the mesh
 		}
-		i := instanceOf(e, taggedAddress)
+		i := instanceOf(e, q.TaggedAddress, ignored)
 		if i.Address == "" {
 			s.Skipped = append(s.Skipped, i.ID+": no port and no socket is registered")
 			continue
@@ -57,21 +57,22 @@ func distinct(sorted []discovery.Instance, skipped []string) ([]discovery.Instan
 		kept := &out[first]
 		kept.Weight = max(kept.Weight, i.Weight)
 		if i.Declared.Status < kept.Declared.Status { // statuses go from well to ill
-			kept.Declared = i.Declared
+			kept.Declared, kept.Checks = i.Declared, i.Checks
 		}
 		skipped = append(skipped, fmt.Sprintf("%s: same address as %s", i.ID, kept.ID))
 	}
 	return out, skipped
 }
 
-func instanceOf(e *api.ServiceEntry, taggedAddress string) discovery.Instance {
+func instanceOf(e *api.ServiceEntry, taggedAddress string, ignored map[string]bool) discovery.Instance {
 	i := discovery.Instance{
 		ID:       identify(e),
 		Address:  addressOf(e, taggedAddress),
 		Weight:   min(max(1, e.Service.Weights.Passing), maxWeight),
 		Zone:     zoneOf(e),
 		Metadata: e.Service.Meta,
-		Declared: declarationOf(e.Checks),
+		Declared: declarationOf(e.Checks, ignored),
+		Checks:   checksOf(e.Checks, ignored),
 	}
 	i.Declared.WarningWeight = min(max(0, e.Service.Weights.Warning), maxWeight)
 	if e.Service.Weights == (api.AgentWeights{}) { // absent, as from old servers
@@ -128,42 +129,4 @@ func zoneOf(e *api.ServiceEntry) string {
 		return l.Zone
 	}
 	return ""
-}
-
-// serfHealth is the check by which Consul knows that a node's agent lives.
-const serfHealth = "serfHealth"
-
-// outputLimit bounds what of a check's output is kept for people to read.
-const outputLimit = 256
-
-// declarationOf aggregates checks as Consul does: maintenance before critical
-// before warning, and no check at all passes. It adds which check decided, and
-// whether only the node's agent is missing: then the service may well live.
-func declarationOf(checks api.HealthChecks) health.Declaration {
-	d := health.Declaration{Status: health.Passing}
-	for _, check := range checks {
-		if check == nil {
-			continue
-		}
-		// A status of no known name warns: it is neither good nor proof of bad.
-		status := health.Warning
-		switch {
-		case check.CheckID == api.NodeMaint || strings.HasPrefix(check.CheckID, api.ServiceMaintPrefix):
-			status = health.Maintenance
-		case check.Status == api.HealthPassing:
-			continue
-		case check.Status == api.HealthCritical && check.CheckID == serfHealth:
-			status = health.NodeCritical
-		case check.Status == api.HealthCritical:
-			status = health.Critical
-		}
-		if status > d.Status {
-			output := strings.TrimSpace(check.Output)
-			if len(output) > outputLimit {
-				output = strings.ToValidUTF8(output[:outputLimit], "") + "…"
-			}
-			d = health.Declaration{Status: status, Check: check.CheckID, Output: output}
-		}
-	}
-	return d
 }

@@ -60,7 +60,7 @@ func TestAddresses(t *testing.T) {
 		{"a gateway", "", func(e *api.ServiceEntry) { e.Service.Kind = api.ServiceKindMeshGateway }, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := snapshotOf([]*api.ServiceEntry{entry(tt.change)}, tt.tag)
+			s := snapshotOf([]*api.ServiceEntry{entry(tt.change)}, Query{TaggedAddress: tt.tag})
 			got := ""
 			if len(s.Instances) > 0 {
 				got = s.Instances[0].Address
@@ -86,7 +86,7 @@ func TestWeights(t *testing.T) {
 	} {
 		i := instanceOf(entry(func(e *api.ServiceEntry) {
 			e.Service.Weights = api.AgentWeights{Passing: tt.passing, Warning: tt.warning}
-		}), "")
+		}), "", nil)
 		if i.Weight != tt.weight || i.Declared.WarningWeight != tt.warningWeight {
 			t.Errorf("weights %d and %d become %d and %d", tt.passing, tt.warning, i.Weight, i.Declared.WarningWeight)
 		}
@@ -116,11 +116,11 @@ func TestDeclarations(t *testing.T) {
 		{"an unknown status", api.HealthChecks{check("http", "sideways")}, health.Warning, "http"},
 		{"a hole in the list", api.HealthChecks{nil, check("http", "warning")}, health.Warning, "http"},
 	} {
-		if d := declarationOf(tt.checks); d.Status != tt.want || d.Check != tt.by || d.Check != "" && !strings.HasPrefix(d.Output, d.Check) {
+		if d := declarationOf(tt.checks, nil); d.Status != tt.want || d.Check != tt.by || d.Check != "" && !strings.HasPrefix(d.Output, d.Check) {
 			t.Errorf("%s: %v by %q (%q), want %v by %q", tt.name, d.Status, d.Check, d.Output, tt.want, tt.by)
 		}
 	}
-	long := declarationOf(api.HealthChecks{{CheckID: "x", Status: "critical", Output: strings.Repeat("é", 1000)}})
+	long := declarationOf(api.HealthChecks{{CheckID: "x", Status: "critical", Output: strings.Repeat("é", 1000)}}, nil)
 	if len(long.Output) > outputLimit+len("…") || strings.ContainsRune(long.Output, '\uFFFD') {
 		t.Errorf("%d bytes of output: %q", len(long.Output), long.Output)
 	}
@@ -138,7 +138,7 @@ func TestSnapshotsAreSortedAndDistinct(t *testing.T) {
 		on("c", "old", 90, "critical"), on("c", "new", 90, "passing"), // one address under two IDs
 		on("a", "web", 81, "passing"), // twice
 		nil, {Node: &api.Node{}}, {Service: &api.AgentService{}},
-	}, "")
+	}, Query{})
 	var got []string
 	for _, i := range s.Instances {
 		got = append(got, i.ID+" "+i.Declared.Status.String())
@@ -205,9 +205,12 @@ func FuzzSnapshotOf(f *testing.F) {
 		if json.Unmarshal(raw, &entries) != nil {
 			return
 		}
-		s := snapshotOf(entries, tag)
+		s := snapshotOf(entries, Query{TaggedAddress: tag, Ignore: tag})
 		addresses := make(map[string]bool)
 		for i, instance := range s.Instances {
+			if len(instance.Checks) > checksLimit {
+				t.Errorf("%d checks", len(instance.Checks))
+			}
 			if instance.Address == "" || instance.Weight < 1 || addresses[instance.Address] {
 				t.Errorf("of no use: %+v", instance)
 			}
@@ -216,7 +219,7 @@ func FuzzSnapshotOf(f *testing.F) {
 				t.Errorf("%q comes after %q", instance.ID, s.Instances[i-1].ID)
 			}
 		}
-		if again := snapshotOf(entries, tag); !again.Equal(s) {
+		if again := snapshotOf(entries, Query{TaggedAddress: tag, Ignore: tag}); !again.Equal(s) {
 			t.Error("the same entries give another snapshot")
 		}
 	})

@@ -22,6 +22,7 @@ type Query struct {
 	Partition     string
 	Near          string // sort by round trip from this node
 	TaggedAddress string // use this tagged address where an instance has it
+	Ignore        string // checks that have no say in an instance's health; see IgnoreOf
 }
 
 // FilterOf puts tags that an instance must carry and a filter expression into
@@ -94,7 +95,7 @@ func (s source) read(ctx context.Context, options api.QueryOptions) (discovery.S
 	if entries == nil { // JSON null, which Consul never means
 		return fail(errors.New("the answer is null, not a list"))
 	}
-	snapshot := snapshotOf(entries, s.query.TaggedAddress)
+	snapshot := snapshotOf(entries, s.query)
 	snapshot.Index, snapshot.At = meta.LastIndex, time.Now()
 	snapshot.Origin = discovery.Origin{
 		Server: s.client.address, Datacenter: options.Datacenter,
