@@ -23,6 +23,7 @@ type Instance struct {
 	Address  string // host:port or unix:///path
 	Weight   int    // at least 1
 	Zone     string
+	Priority int               // of the place it was found in, 0 first; see Merge
 	Metadata map[string]string // must not be changed
 	Declared health.Declaration
 	// Checks are what Declared was made of, for people to read; they are not
@@ -43,7 +44,7 @@ type Check struct {
 // equal leaves out what checks printed: many print something new each time.
 func (i Instance) equal(o Instance) bool {
 	i.Declared.Output, o.Declared.Output = "", ""
-	return i.ID == o.ID && i.Address == o.Address && i.Weight == o.Weight && i.Zone == o.Zone &&
+	return i.ID == o.ID && i.Address == o.Address && i.Weight == o.Weight && i.Zone == o.Zone && i.Priority == o.Priority &&
 		i.Declared == o.Declared && maps.Equal(i.Metadata, o.Metadata)
 }
 

@@ -21,10 +21,11 @@ type Status struct {
 	Pause     time.Duration // until the next try after Err
 	Answers   int64         // believed ones
 	Failures  map[string]int64
-	Suspicion *Suspicion // why the last answer is not believed yet; nil if it is. Must not be changed
-	Confirmed int64      // suspicions that proved true
-	Rejected  int64      // and those that did not
-	Polling   bool       // asks now and then, for there are too many watches
+	Suspicion *Suspicion    // why the last answer is not believed yet; nil if it is. Must not be changed
+	Confirmed int64         // suspicions that proved true
+	Rejected  int64         // and those that did not
+	Polling   bool          // asks now and then, for there are too many watches
+	Places    []PlaceStatus // of a merged watch, in order of preference
 	due       time.Duration
 }
 

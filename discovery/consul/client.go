@@ -95,6 +95,7 @@ func open(c Config, every time.Duration) (*Client, error) {
 	// one itself: it reads files once, and fails where the environment names
 	// one that is not there.
 	config.Token, config.TokenFile = noToken, ""
+	config.Datacenter = "" // each query says it, or must not
 
 	socket, isSocket := strings.CutPrefix(config.Address, "unix://")
 	if isSocket {

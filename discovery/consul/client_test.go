@@ -193,6 +193,24 @@ func TestQueries(t *testing.T) {
 	if q := got.URL.Query(); q.Get("dc") != "dc2" || q.Get("ns") != "team" || q.Get("partition") != "part" || q.Has("index") {
 		t.Errorf("asked with %v", q)
 	}
+	_, _ = client.Source(Query{Service: "web", Peer: "east", Namespace: "team"}).Fetch(t.Context(), 0)
+	if q := got.URL.Query(); q.Get("peer") != "east" || q.Has("dc") || q.Get("ns") != "team" {
+		t.Errorf("asked with %v", q)
+	}
+}
+
+// Nodes of two datacenters may have the same names.
+func TestInstancesElsewhereAreToldApart(t *testing.T) {
+	address := consulIs(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `[{"Node":{"Node":"n1","Address":"10.0.0.1"},"Service":{"ID":"web","Port":80}}]`)
+	})
+	client := clientOf(t, Config{Address: address, Datacenter: "dc1"})
+	for dc, want := range map[string]string{"": "n1/web", "dc1": "n1/web", "dc2": "dc2/n1/web"} {
+		s, err := client.Source(Query{Service: "web", Datacenter: dc}).Fetch(t.Context(), 0)
+		if err != nil || s.Instances[0].ID != want {
+			t.Errorf("in %q: %+v, %v", dc, s.Instances, err)
+		}
+	}
 }
 
 func TestTokens(t *testing.T) {

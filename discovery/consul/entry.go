@@ -26,6 +26,9 @@ func snapshotOf(entries []*api.ServiceEntry, q Query) discovery.Snapshot {
 			continue // proxies and gateways speak mutual TLS of the mesh
 		}
 		i := instanceOf(e, q.TaggedAddress, ignored)
+		if q.Datacenter != "" {
+			i.ID = q.Datacenter + "/" + i.ID // nodes elsewhere may have the same names
+		}
 		if i.Address == "" {
 			s.Skipped = append(s.Skipped, i.ID+": no port and no socket is registered")
 			continue

@@ -14,9 +14,21 @@ import (
 	"github.com/outrigger-sidecar/outrigger/discovery"
 )
 
-// explain says what was asked of whom, and sorts errors by what to do.
+// explain says what was asked of whom.
 func (s source) explain(ctx context.Context, err error) error {
-	e := &discovery.Error{Class: "answer", Err: fmt.Errorf("consul %s: health of %q: %w", s.client.address, s.query.Service, err)}
+	where := ""
+	switch {
+	case s.query.Peer != "":
+		where = fmt.Sprintf(" at peer %q", s.query.Peer)
+	case s.query.Datacenter != "":
+		where = fmt.Sprintf(" in datacenter %q", s.query.Datacenter)
+	}
+	return s.sort(ctx, fmt.Errorf("consul %s: health of %q%s: %w", s.client.address, s.query.Service, where, err))
+}
+
+// sort tells errors apart by what to do.
+func (s source) sort(ctx context.Context, err error) error {
+	e := &discovery.Error{Class: "answer", Err: err}
 	status, answered := errors.AsType[api.StatusError](err)
 	_, onTheWay := errors.AsType[net.Error](err)
 	_, noToken := errors.AsType[*tokenError](err)

@@ -18,6 +18,7 @@ type Query struct {
 	Service       string
 	Filter        string // a filter expression over health entries; see FilterOf
 	Datacenter    string // "" means the client's
+	Peer          string // a peered cluster that exports the service
 	Namespace     string
 	Partition     string
 	Near          string // sort by round trip from this node
@@ -95,7 +96,11 @@ func (s source) read(ctx context.Context, options api.QueryOptions) (discovery.S
 	if entries == nil { // JSON null, which Consul never means
 		return fail(errors.New("the answer is null, not a list"))
 	}
-	snapshot := snapshotOf(entries, s.query)
+	q := s.query
+	if q.Datacenter == s.client.defaults.Datacenter {
+		q.Datacenter = "" // at home
+	}
+	snapshot := snapshotOf(entries, q)
 	snapshot.Index, snapshot.At = meta.LastIndex, time.Now()
 	snapshot.Origin = discovery.Origin{
 		Server: s.client.address, Datacenter: options.Datacenter,
@@ -111,6 +116,9 @@ func (s source) address(o *api.QueryOptions) {
 	set(&o.Datacenter, s.query.Datacenter)
 	set(&o.Namespace, s.query.Namespace)
 	set(&o.Partition, s.query.Partition)
+	if o.Peer = s.query.Peer; o.Peer != "" {
+		o.Datacenter = "" // what a peer exports is known here
+	}
 }
 
 // checkName refuses what would ask for something else: the library puts names
