@@ -81,3 +81,52 @@ func TestSubscribersThatKnowSomething(t *testing.T) {
 		}
 	})
 }
+
+func TestHubSharesWatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opened, sources := make(map[string]int), make(map[string]*scripted)
+		hub := NewHub(func(key string) *Watcher {
+			opened[key]++
+			sources[key] = &scripted{answer: func(ctx context.Context, n int, after uint64) (Snapshot, error) {
+				var err error
+				if n > 1 {
+					err = block(ctx, time.Second)
+				}
+				return named(uint64(n+1), fmt.Sprint(key, n)), err
+			}}
+			return &Watcher{Wait: time.Minute, Source: sources[key]}
+		})
+		one, two, other := hub.Subscribe("a"), hub.Subscribe("a"), hub.Subscribe("b")
+		if opened["a"] != 1 || opened["b"] != 1 || hub.Len() != 2 {
+			t.Errorf("opened %v", opened)
+		}
+		time.Sleep(10 * time.Second)
+		first, second := <-one.C, <-two.C
+		if !first.Equal(second) || first.Index < 3 {
+			t.Errorf("two subscribers got %v and %v, want the latest", first, second)
+		}
+		late := hub.Subscribe("a")
+		if got := <-late.C; !got.Equal(first) { // at once, though nothing changed
+			t.Errorf("who came late got %v", got)
+		}
+		if one.Status().Answers == 0 {
+			t.Error("no status")
+		}
+		for _, s := range []*Subscription{one, two, one, late} {
+			s.Close()
+		}
+		synctest.Wait()
+		asked := len(sources["a"].asked)
+		time.Sleep(time.Minute)
+		if hub.Len() != 1 || len(sources["a"].asked) != asked {
+			t.Errorf("%d watches are left, and the one nobody listens to asked %d times more", hub.Len(), len(sources["a"].asked)-asked)
+		}
+		again := hub.Subscribe("a")
+		if opened["a"] != 2 {
+			t.Error("a watch that had ended was not opened again")
+		}
+		hub.Close() // ends the rest; synctest would tell
+		again.Close()
+		other.Close()
+	})
+}

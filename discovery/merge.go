@@ -49,6 +49,8 @@ func Merge(known Snapshot, places ...Place) *Subscription {
 	})
 	for i, p := range places {
 		g.parts[i] = part{Place: p, latest: known.Place(i)}
+	}
+	for i := range places {
 		g.wg.Go(func() { g.listen(ctx, i) })
 	}
 	g.wg.Go(func() { g.wait(ctx) })
