@@ -139,6 +139,12 @@ func (a *Agent) turned(q consul.Query, s discovery.Status) {
 		logger.Warn("Consul's answer is not believed before it is confirmed; nothing is removed",
 			"reason", s.Suspicion.Reason, "missing", s.Suspicion.Missing)
 		return
+	case s.Err == nil && s.Ended != "":
+		logger.Info("the suspicion is over", "outcome", s.Ended, "index", s.Index)
+		return
+	case s.Err == nil && s.Hidden:
+		logger.Warn("Consul hides instances for want of permission: the token needs service:read, and node:read on their nodes")
+		return
 	case s.Err == nil:
 		logger.Info("Consul answers again", "index", s.Index)
 		return

@@ -117,7 +117,7 @@ func TestArchivesOfOtherVersions(t *testing.T) {
 	for name, raw := range map[string][]byte{
 		"the first format": []byte(`{"format":1,"sha256":"` + sum([]byte(firstBody)) + `","body":` + firstBody + `}`),
 		"one to come":      written(t, 9, 2, map[string]any{"Question": "q", "Unheard": 1, "Snapshot": map[string]any{"At": time.Now(), "Instances": []any{map[string]any{"ID": "a", "Address": "a:80", "Colour": "red"}}}}),
-		"a doubted one":    written(t, 3, 1, archivedBody{"q", quarantine(aged("a"), aged(), "x")}),
+		"a doubted one":    written(t, 3, 1, archivedBody{"q", Quarantine(aged("a"), aged(), "x")}),
 	} {
 		if err := os.WriteFile(a.path("web"), raw, 0o600); err != nil {
 			t.Fatal(err)
@@ -135,7 +135,7 @@ const firstBody = `{"Question":"q","Snapshot":{"Index":7,"At":"2026-01-01T00:00:
 // A doubted snapshot does not take the place of one that was believed.
 func TestDoubtedSnapshotsAreNotKept(t *testing.T) {
 	a := Archive{Dir: t.TempDir()}
-	if err := errors.Join(a.Save("web", "q", aged("a")), a.Save("web", "q", quarantine(aged("a"), aged(), "gone"))); err != nil {
+	if err := errors.Join(a.Save("web", "q", aged("a")), a.Save("web", "q", Quarantine(aged("a"), aged(), "gone"))); err != nil {
 		t.Fatal(err)
 	}
 	if s, err := a.Load("web", "q"); err != nil || len(s.Instances) != 1 || s.Instances[0].Declared.Status != health.Undeclared {

@@ -11,7 +11,7 @@ func BenchmarkDoubt(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				if reason := doubt(believed, answer); reason != "" {
-					quarantine(believed, answer, reason)
+					Quarantine(believed, answer, reason)
 				}
 			}
 		})

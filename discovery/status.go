@@ -21,7 +21,10 @@ type Status struct {
 	Pause     time.Duration // until the next try after Err
 	Answers   int64         // believed ones
 	Failures  map[string]int64
-	Suspicion *Suspicion    // why the last answer is not believed yet; nil if it is. Must not be changed
+	Suspicion *Suspicion // why the last answer is not believed yet; nil if it is. Must not be changed
+	// Ended is "confirmed" or "rejected" while the last answer is the one that
+	// ended a suspicion.
+	Ended     string
 	Confirmed int64         // suspicions that proved true
 	Rejected  int64         // and those that did not
 	Polling   bool          // asks now and then, for there are too many watches
@@ -67,11 +70,14 @@ func (w *Watcher) believed(s Snapshot, borneOut bool) {
 			st.Lag, st.Hidden = s.Origin.Lag, s.Origin.Hidden
 		}
 		st.Answers++
+		st.Ended = ""
 		switch {
 		case st.Suspicion == nil:
 		case borneOut:
+			st.Ended = "confirmed"
 			st.Confirmed++
 		default:
+			st.Ended = "rejected"
 			st.Rejected++
 		}
 		st.Suspicion = nil

@@ -73,9 +73,11 @@ func missing(believed, answer Snapshot) (out []Instance) {
 	return out
 }
 
-// quarantine is what is in force while an answer is doubted: all that it says,
-// and beside it what it lacks, as missing, so that nobody loses a backend.
-func quarantine(believed, answer Snapshot, reason string) Snapshot {
+// Quarantine is what is in force while an answer is doubted: all that it says,
+// and beside it what it lacks, as missing, so that nobody loses a backend. A
+// Watcher does this itself; it also serves those who hold on to a service for a
+// while after all of it was deregistered.
+func Quarantine(believed, answer Snapshot, reason string) Snapshot {
 	answer.Doubt = reason
 	answer.Instances = slices.Clone(answer.Instances)
 	for _, i := range missing(believed, answer) {

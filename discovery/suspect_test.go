@@ -89,7 +89,7 @@ func TestQuarantineLosesNobody(t *testing.T) {
 	answer := without(many(8, 5), 3)
 	answer.Instances = append([]Instance{{ID: "a-new-one", Address: "new:80", Weight: 1}}, answer.Instances...)
 	answer.Instances[1].Declared.Status = health.Critical
-	s := quarantine(before, answer, "why")
+	s := Quarantine(before, answer, "why")
 	if len(s.Instances) != 6 || s.Doubt != "why" || s.Index != 8 || len(answer.Instances) != 3 {
 		t.Fatalf("%+v", s)
 	}
@@ -161,7 +161,7 @@ func FuzzQuarantine(f *testing.F) {
 		for _, i := range append(slices.Clone(believed.Instances), answer.Instances...) {
 			has[i.Address] = true
 		}
-		s := quarantine(believed, answer, reason)
+		s := Quarantine(believed, answer, reason)
 		for _, i := range s.Instances {
 			if !has[i.Address] {
 				t.Errorf("%s was invented", i.Address)

@@ -28,7 +28,7 @@ func (f *following) hold(s Snapshot) {
 	t.suspicion.Missing = len(missing(f.known, s))
 	f.doubted(t.suspicion)
 	if t.suspicion.Missing > 0 {
-		f.emit(quarantine(f.known, s, t.suspicion.Reason))
+		f.emit(Quarantine(f.known, s, t.suspicion.Reason))
 	}
 }
 

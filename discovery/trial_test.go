@@ -67,7 +67,7 @@ func TestEmptyAnswerIsConfirmedBeforeItIsBelieved(t *testing.T) {
 			t.Errorf("status %+v", st)
 		}
 		if len(turned) != 2 || turned[0].Suspicion == nil || turned[0].Suspicion.Missing != 4 ||
-			!strings.Contains(turned[0].Suspicion.Reason, "all of 4") || turned[1].Confirmed != 1 {
+			!strings.Contains(turned[0].Suspicion.Reason, "all of 4") || turned[1].Confirmed != 1 || turned[1].Ended != "confirmed" {
 			t.Errorf("told of %+v", turned)
 		}
 		if s.asked[len(s.asked)-1] != 101 {
@@ -87,7 +87,7 @@ func TestSuspicionEndsWhenTheInstancesAreBack(t *testing.T) {
 			"from the past, one more": named(50, "a", "b", "c", "d", "e"),
 		} {
 			s, w, emitted, _ := doubting(t, 20*time.Second, answer, always(named(102, "a", "b", "c", "d")))
-			if st := w.Status(); len(s.read) != 1 || st.Suspicion != nil || st.Rejected != 1 || st.Confirmed != 0 {
+			if st := w.Status(); len(s.read) != 1 || st.Suspicion != nil || st.Rejected != 1 || st.Ended != "rejected" || st.Confirmed != 0 {
 				t.Errorf("%s: read %d times, status %+v", name, len(s.read), st)
 			}
 			for _, e := range emitted {
