@@ -23,6 +23,7 @@ agent {
   log_level     = "info" # trace, debug, info, warn, error
   log_format    = "text" # text, json
   drain_timeout = "30s"  # for requests in flight to finish at the end; "0s" waits for none
+  zone          = ""     # where this agent runs, such as env.ZONE, for prefer_zone; "" is not known
 }
 
 # How to reach Consul. What is "" here is taken from Consul's own variables, such
@@ -80,8 +81,14 @@ upstream "web" {
   listen           = "127.0.0.1:9101" # no default; or "unix:///run/web.sock"; port 0 takes a free one
   protocol         = "http"           # http: HTTP/1.1, h2c, gRPC and WebSocket on one port; tcp: bytes
   backend_protocol = "auto"           # http only: auto, http1, h2c
-  strategy         = "round_robin"    # weighted_round_robin, least_connections, random, ip_hash, least_response_time, consistent_hash, power_of_two, least_request, first
+  # least_response_time (the default of http), least_connections (that of tcp),
+  # round_robin, weighted_round_robin, random, ip_hash, consistent_hash,
+  # power_of_two, least_request, first
+  strategy         = "least_response_time"
   hash_on          = "client_ip"      # of consistent_hash: client_ip; http only: path, header:NAME, cookie:NAME
+  hash_balance     = 0                # of consistent_hash and ip_hash: with 1.25 a backend takes at most 1.25 times its share of what is in flight, and keys move on; 0: no bound
+  shadow_strategy  = ""               # a second strategy, asked about every request and not obeyed: explain compares the two
+  prefer_zone      = true             # backends in agent.zone first, others for what those cannot carry
 
   # Its backends are the instances of a service in Consul.
   consul {
@@ -91,8 +98,24 @@ upstream "web" {
     datacenter     = ""    # here and below, "" is what the consul block above says
     namespace      = ""
     partition      = ""
-    near           = "" # nearest first from this node; "_agent" is the local one
-    tagged_address = "" # lan, wan, …: used where an instance has it
+    near           = ""         # nearest first from this node; "_agent" is the local one
+    tagged_address = ""         # lan, wan, …: used where an instance has it
+    zone_from      = "locality" # of the service, else of its node; or node_meta:KEY, service_meta:KEY
+    priority_from  = ""         # node_meta:KEY or service_meta:KEY, a number from 0 to 127; see priority of a server below
+  }
+
+  # A backend that is new, or up again, begins with a part of its share.
+  slow_start {
+    window        = "0s" # until it has the whole; "0s": it has at once
+    aggression    = 1    # 1 is linear; more gives more share early, less later; 0.1 to 10
+    least_percent = 10   # of its share, to begin with
+  }
+
+  # Use some of very many backends only, so that connections do not grow as
+  # agents times backends. Agents spread evenly over all of them.
+  subset {
+    size   = 0  # backends to use of each priority and zone; 0: all
+    client = "" # what tells this agent from the others, best a number from 0 on such as env.NOMAD_ALLOC_INDEX; "" is agent.name and the name of the host
   }
 
   health {
@@ -144,6 +167,8 @@ upstream "web" {
     max_connections         = 0       # from the app at once
     max_requests_per_server = 0       # in flight at once at one backend that names no limit itself
     max_header_bytes        = "64KiB" # http only: the head of a request or an answer; bytes, or KiB, MiB
+    max_queue               = 0       # that may wait while every backend is at its limit; 0: none, they fail at once
+    queue_timeout           = "1s"    # the longest that one waits; "0s": as long as the request lives
   }
 }
 
@@ -157,9 +182,19 @@ upstream "ledger" {
     address         = "127.0.0.1:8081" # no default; host:port or unix:///…
     weight          = 1                # its share beside the others, 1 to 65535
     max_connections = 0                # requests (http) or connections (tcp) at once; 0: no limit
-    zone            = ""
+    zone            = ""               # see prefer_zone
+    priority        = 0                # of its failover group, 0 to 127: greater ones step in for what those before cannot carry
   }
   server "b" { address = "127.0.0.1:8082" }
+
+  # http only. Keeps a client at one backend by a cookie, whatever the strategy;
+  # where that backend is out it goes to another, and stays there. Without this
+  # block there is no cookie. The backends never see it.
+  sticky {
+    cookie = "outrigger" # no default; a name that the app does not use
+    ttl    = "0s"        # how long the client keeps it, from when it gets it; "0s": until it is closed
+    path   = "/"         # below which the client sends it
+  }
 
   health {
     check "grpc" {

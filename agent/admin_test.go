@@ -12,7 +12,8 @@ import (
 func TestAnswersHaveTheirNames(t *testing.T) {
 	a := run(t, parse(t, `
 		upstream "web" {
-			listen = "127.0.0.1:0"
+			listen   = "127.0.0.1:0"
+			strategy = "round_robin"
 			server "one" { address = %q }
 			server "two" {
 				address = %q

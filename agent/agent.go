@@ -31,6 +31,7 @@ type Agent struct {
 	build     Build
 	telemetry *telemetry.Telemetry
 	started   time.Time
+	client    string       // what it is known by where upstreams are used in subsets
 	admin     *adminServer // nil when it is off
 	failed    chan error   // what ends Run
 
@@ -64,6 +65,7 @@ func New(c config.Config, logger hclog.Logger, build Build) (_ *Agent, err error
 		errorLog: logger.Named("http").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
 		build:    build,
 		started:  time.Now(),
+		client:   clientOf(c.Agent.Name),
 		failed:   make(chan error, 1),
 		config:   c,
 	}
@@ -85,7 +87,7 @@ func New(c config.Config, logger hclog.Logger, build Build) (_ *Agent, err error
 		}
 	}
 	for _, uc := range c.Upstreams {
-		u, err := a.newUpstream(uc)
+		u, err := a.newUpstream(uc, c.Agent.Zone)
 		if err != nil {
 			return nil, err
 		}

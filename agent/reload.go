@@ -8,7 +8,6 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/outrigger-sidecar/outrigger/agent/config"
-	"github.com/outrigger-sidecar/outrigger/lb"
 )
 
 // Reload goes over to another configuration. Whatever can fail is done first,
@@ -77,7 +76,7 @@ func (a *Agent) change(c config.Config) error {
 		m := &moves[i]
 		if m.fresh {
 			var err error
-			if m.upstream, err = a.newUpstream(m.to); err != nil {
+			if m.upstream, err = a.newUpstream(m.to, c.Agent.Zone); err != nil {
 				return undo(err)
 			}
 		}
@@ -162,8 +161,10 @@ func (a *Agent) plan(c config.Config) (moves []move, gone []*upstream) {
 // before, so that its watches are opened again.
 func (a *Agent) apply(m move, anew bool) {
 	u, from := m.upstream, m.upstream.config
+	placement := placementOf(m.to, a.config.Agent.Zone, a.client)
+	moved := placement != u.placement
 	u.mu.Lock()
-	u.config = m.to
+	u.config, u.placement = m.to, placement
 	if m.listener != nil {
 		u.listener = m.listener
 	}
@@ -172,21 +173,17 @@ func (a *Agent) apply(m move, anew bool) {
 		a.start(u)
 		return
 	}
-	if reflect.DeepEqual(from, m.to) && !anew {
+	if reflect.DeepEqual(from, m.to) && !anew && !moved {
 		return
 	}
-	if from.Strategy != m.to.Strategy {
-		if s, err := lb.ByName(m.to.Strategy); err == nil { // as the configuration has made sure
-			u.balancer.SetStrategy(s)
-		}
+	if moved {
+		u.balancer.SetPlacement(placement)
 	}
-	if !reflect.DeepEqual(from.Health, m.to.Health) {
-		u.balancer.SetHealth(healthOf(m.to.Health))
-	}
+	u.rebalance(from, m.to)
 	switch {
 	case anew && m.to.Consul != nil || !reflect.DeepEqual(from.Consul, m.to.Consul):
 		a.subscribe(u)
-	case from.Limits != m.to.Limits:
+	case from.Limits.MaxRequestsPerServer != m.to.Limits.MaxRequestsPerServer:
 		u.tellRun(u.watch) // which puts its snapshot in force again, by the new limits
 	}
 	if m.to.Consul == nil {
@@ -198,6 +195,29 @@ func (a *Agent) apply(m move, anew bool) {
 		a.serve(u)
 	}
 	u.log.Info("upstream changed", "listen", u.listener.at(), "protocol", m.to.Protocol, "strategy", m.to.Strategy)
+}
+
+// rebalance has the balancer do what the configuration wants in another way
+// than before, and nothing else: a strategy that is set begins anew.
+func (u *upstream) rebalance(from, to config.Upstream) {
+	another := from.Strategy != to.Strategy || from.HashBalance != to.HashBalance
+	if another {
+		if s, err := strategyOf(to.Strategy, to); err == nil { // as the configuration has made sure
+			u.balancer.SetStrategy(s)
+		}
+	}
+	// What the shadow has counted is beside one strategy.
+	if from.ShadowStrategy != to.ShadowStrategy || another && to.ShadowStrategy != "" {
+		if s, err := shadowOf(to); err == nil {
+			u.balancer.SetShadow(s)
+		}
+	}
+	if queue := queueOf(to.Limits); queue != queueOf(from.Limits) {
+		u.balancer.SetQueue(queue)
+	}
+	if !reflect.DeepEqual(from.Health, to.Health) {
+		u.balancer.SetHealth(healthOf(to.Health))
+	}
 }
 
 // restartOnly warns of changes that the running process does not take up.

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/outrigger-sidecar/outrigger/lb"
@@ -31,6 +32,7 @@ type UpstreamStatus struct {
 	Listen     string         `json:"listen"`
 	Protocol   string         `json:"protocol"`
 	Strategy   string         `json:"strategy"`
+	Zone       string         `json:"zone,omitempty"` // the own one, where it is preferred
 	Ready      bool           `json:"ready"`
 	Reason     string         `json:"reason,omitempty"` // why it is not ready
 	Backends   map[string]int `json:"backends"`         // by state
@@ -43,6 +45,36 @@ type UpstreamStatus struct {
 	P50        float64        `json:"p50_s"`
 	P99        float64        `json:"p99_s"`
 	Retries    int64          `json:"retries"`
+	Queue      *QueueStatus   `json:"queue,omitempty"`
+	Shadow     *ShadowStatus  `json:"shadow,omitempty"`
+}
+
+// QueueStatus is how those fare that wait for a place at a backend.
+type QueueStatus struct {
+	Length  int   `json:"length"` // how many may wait
+	Waiting int   `json:"waiting"`
+	Queued  int64 `json:"queued"`  // that ever waited
+	GaveUp  int64 `json:"gave_up"` // of those, without a place
+	Refused int64 `json:"refused"` // that found the queue full
+}
+
+// ShadowStatus is what the shadow strategy would have done since it was set.
+type ShadowStatus struct {
+	Strategy    string    `json:"strategy"`
+	Picks       int64     `json:"picks"`
+	AgreedShare float64   `json:"agreed_share"` // of the picks, those of the same backend as the strategy's
+	Unplaced    int64     `json:"unplaced"`     // picks of none, since every backend was full by its count
+	Imbalance   Imbalance `json:"imbalance"`
+}
+
+// Imbalance is how many times its planned share the backend had that had most
+// of it in the last minute: 1 is even, 0 is without any. Load is the sum of
+// response times.
+type Imbalance struct {
+	Picks       float64 `json:"picks"`
+	ShadowPicks float64 `json:"shadow_picks"`
+	Load        float64 `json:"load"`
+	ShadowLoad  float64 `json:"shadow_load"`
 }
 
 // CatalogStatus is how the watch of an upstream's service is doing.
@@ -52,8 +84,9 @@ type CatalogStatus struct {
 	Age       float64   `json:"age_s"`     // of the last good answer
 	Index     uint64    `json:"index"`
 	Error     string    `json:"error,omitempty"`
-	Since     time.Time `json:"since,omitzero"` // of the present run of errors, or of answers
-	Skipped   []string  `json:"skipped,omitempty"`
+	Since     time.Time `json:"since,omitzero"`    // of the present run of errors, or of answers
+	Skipped   []string  `json:"skipped,omitempty"` // entries that were left out, and why
+	Notes     []string  `json:"notes,omitempty"`   // what is odd about others
 }
 
 // Explanation is why each backend of an upstream gets the traffic it gets: GET
@@ -84,6 +117,16 @@ type Backend struct {
 	Probe     BackendProbe   `json:"probe"`
 	Ejections int64          `json:"ejections"`
 	Until     time.Time      `json:"ejected_until,omitzero"`
+
+	Priority int     `json:"priority"`
+	Tier     int     `json:"tier"`          // by priority and zone, 1 the first; 0 where it cannot be picked
+	Tiers    int     `json:"tiers"`         // that there are; 0 where it cannot be picked
+	Planned  float64 `json:"planned_share"` // of all requests, by tiers and weights alone
+	Ramp     float64 `json:"ramp"`          // of its weight that is in force, less than 1 in a slow start
+	Spared   bool    `json:"spared"`        // could be used, but is outside this agent's subset
+
+	ShadowShare  float64 `json:"shadow_share"`  // of the shadow strategy's picks of the last minute
+	ShadowActive int64   `json:"shadow_active"` // what it would have under the shadow strategy
 }
 
 // BackendCatalog is the catalog's word on a backend.
@@ -100,10 +143,10 @@ type BackendProbe struct {
 	At     time.Time `json:"at,omitzero"`
 }
 
-func backendOf(s lb.ServerStats, share float64) Backend {
+func backendOf(s lb.ServerStats, share, shadowShare float64) Backend {
 	return Backend{
 		ID: s.Server.ID, Address: s.Server.Address, Zone: s.Server.Zone,
-		State: s.Verdict.State.String(), Usable: s.Usable(), Rule: s.Verdict.Rule, Reason: s.Reason, Since: s.Since,
+		State: s.Verdict.State.String(), Usable: s.Usable(), Rule: s.Verdict.Rule, Reason: reasonOf(s), Since: s.Since,
 		Weight: s.Verdict.Weight, Share: share,
 		Active: s.Active, Requests: s.Requests, Failures: s.Failures,
 		Mean: s.MeanResponseTime.Seconds(), Last: s.ResponseTime.Seconds(),
@@ -111,7 +154,24 @@ func backendOf(s lb.ServerStats, share float64) Backend {
 		Probe:   BackendProbe{Status: s.Probe.Status.String(), Output: s.Probe.Output, At: s.Probed},
 
 		Ejections: s.Ejections, Until: s.EjectedUntil,
+
+		Priority: s.Server.Priority, Tier: s.Place.Tier, Tiers: s.Place.Of, Planned: s.Place.Share,
+		Ramp: s.Place.Part, Spared: s.Place.Spared,
+
+		ShadowShare: shadowShare, ShadowActive: s.Shadow.Active,
 	}
+}
+
+// reasonOf is why a backend gets what it gets: its verdict, and what follows
+// from its place.
+func reasonOf(s lb.ServerStats) string {
+	switch {
+	case s.Place.Spared:
+		return s.Reason + "; outside this agent's subset"
+	case s.Usable() && s.Place.Part < 1:
+		return fmt.Sprintf("%s; %.0f%% ramped", s.Reason, 100*s.Place.Part)
+	}
+	return s.Reason
 }
 
 // states counts backends by state, every state named.

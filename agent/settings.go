@@ -1,6 +1,9 @@
 package agent
 
 import (
+	"cmp"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/outrigger-sidecar/outrigger/agent/config"
@@ -28,6 +31,7 @@ func queryOf(s *config.Service) consul.Query {
 		Service: s.Name, Filter: consul.FilterOf(s.Tags, s.Filter),
 		Datacenter: s.Datacenter, Namespace: s.Namespace, Partition: s.Partition,
 		Near: s.Near, TaggedAddress: s.TaggedAddress,
+		ZoneFrom: strings.TrimPrefix(s.ZoneFrom, "locality"), PriorityFrom: s.PriorityFrom,
 	}
 }
 
@@ -99,8 +103,55 @@ func proxyOptions(u config.Upstream) proxy.Options {
 		HashOn:   u.HashOn,
 		Retry:    proxy.Retry(u.Retry),
 		Timeouts: proxy.Timeouts(u.Timeouts),
-		Limits:   proxy.Limits(u.Limits),
+		Limits: proxy.Limits{
+			MaxRequests: u.Limits.MaxRequests, MaxConnections: u.Limits.MaxConnections, MaxHeaderBytes: u.Limits.MaxHeaderBytes,
+		},
+		Sticky: stickyOf(u.Sticky),
 	}
+}
+
+func stickyOf(s *config.Sticky) proxy.Sticky {
+	if s == nil {
+		return proxy.Sticky{}
+	}
+	return proxy.Sticky(*s)
+}
+
+// strategyOf makes a strategy of that name as the upstream wants it.
+func strategyOf(name string, u config.Upstream) (lb.Strategy, error) {
+	return lb.ByName(name, lb.BoundedLoad(u.HashBalance))
+}
+
+// shadowOf is nil where the upstream wants none.
+func shadowOf(u config.Upstream) (lb.Strategy, error) {
+	if u.ShadowStrategy == "" {
+		return nil, nil
+	}
+	return strategyOf(u.ShadowStrategy, u)
+}
+
+func queueOf(l config.Limits) lb.Queue { return lb.Queue{Length: l.MaxQueue, Timeout: l.QueueTimeout} }
+
+// placementOf is which backends an agent in a zone chooses among, as the
+// client of subsets that it is.
+func placementOf(u config.Upstream, zone, client string) lb.Placement {
+	p := lb.Placement{
+		SlowStart: lb.SlowStart{
+			Window: u.SlowStart.Window, Aggression: u.SlowStart.Aggression, Least: float64(u.SlowStart.LeastPercent) / 100,
+		},
+		Subset: lb.Subset{Size: u.Subset.Size, Client: cmp.Or(u.Subset.Client, client)},
+	}
+	if u.PreferZone {
+		p.Zone = zone
+	}
+	return p
+}
+
+// clientOf is what an agent is known by where it is not told: the same over
+// restarts, and hardly another's.
+func clientOf(app string) string {
+	host, _ := os.Hostname() // without one the app has to do
+	return app + "@" + host
 }
 
 // staticServers are those that the configuration lists.
@@ -108,7 +159,7 @@ func staticServers(u config.Upstream) []lb.Server {
 	servers := make([]lb.Server, len(u.Servers))
 	for i, s := range u.Servers {
 		servers[i] = lb.Server{
-			ID: s.Name, Address: s.Address, Weight: s.Weight, Zone: s.Zone,
+			ID: s.Name, Address: s.Address, Weight: s.Weight, Zone: s.Zone, Priority: s.Priority,
 			MaxConnections: limitOf(s.MaxConnections, u.Limits),
 		}
 	}

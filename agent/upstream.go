@@ -35,12 +35,13 @@ type upstream struct {
 	end      context.CancelFunc           // of run
 	ended    chan struct{}                // closed when run has returned
 
-	mu       sync.Mutex // guards what a reload changes, and the snapshot
-	config   config.Upstream
-	listener *listener
-	serving  *serving
-	watch    *discovery.Subscription // nil without Consul
-	snapshot discovery.Snapshot      // in force; zero before the first
+	mu        sync.Mutex // guards what a reload changes, and the snapshot
+	config    config.Upstream
+	placement lb.Placement
+	listener  *listener
+	serving   *serving
+	watch     *discovery.Subscription // nil without Consul
+	snapshot  discovery.Snapshot      // in force; zero before the first
 
 	unkept bool // the last snapshot could not be kept; of run alone
 }
@@ -52,31 +53,39 @@ type serving struct {
 	done   chan struct{} // closed when Serve has returned
 }
 
-// newUpstream makes what survives reloads. It binds and starts nothing.
-func (a *Agent) newUpstream(c config.Upstream) (*upstream, error) {
+// newUpstream makes what survives reloads, in a zone. It binds and starts
+// nothing.
+func (a *Agent) newUpstream(c config.Upstream, zone string) (*upstream, error) {
 	u := &upstream{
-		name:   c.Name,
-		log:    a.log.Named(c.Name),
-		meter:  new(proxy.Meter),
-		tell:   a.telemetry,
-		follow: make(chan *discovery.Subscription),
-		ended:  make(chan struct{}),
-		config: c,
+		name:      c.Name,
+		log:       a.log.Named(c.Name),
+		meter:     new(proxy.Meter),
+		tell:      a.telemetry,
+		follow:    make(chan *discovery.Subscription),
+		ended:     make(chan struct{}),
+		config:    c,
+		placement: placementOf(c, zone, a.client),
 	}
 	if dir := a.config.Agent.DataDir; dir != "" {
 		u.archive = &discovery.Archive{Dir: dir}
 	}
-	strategy, err := lb.ByName(c.Strategy)
+	strategy, err := strategyOf(c.Strategy, c)
 	if err != nil {
 		return nil, fmt.Errorf("upstream %q: %w", c.Name, err)
 	}
-	u.balancer = lb.New(strategy, lb.WithHealth(healthOf(c.Health)), lb.WithHooks(lb.Hooks{
+	shadow, err := shadowOf(c)
+	if err != nil {
+		return nil, fmt.Errorf("upstream %q: shadow: %w", c.Name, err)
+	}
+	hooks := lb.Hooks{
 		Change: u.changed,
 		Panic:  u.panicked,
 		Probe: func(_ *lb.Server, r health.Result) {
 			u.tell.HealthCheck(u.name, u.checkType(), r.Good, r.Took)
 		},
-	}))
+	}
+	u.balancer = lb.New(strategy, lb.WithHealth(healthOf(c.Health)), lb.WithHooks(hooks), lb.WithShadow(shadow),
+		lb.WithPlacement(u.placement), lb.WithQueue(queueOf(c.Limits)))
 	if err := u.balancer.Replace(staticServers(c)); err != nil {
 		return nil, fmt.Errorf("upstream %q: %w", c.Name, err)
 	}
@@ -85,7 +94,7 @@ func (a *Agent) newUpstream(c config.Upstream) (*upstream, error) {
 	return u, nil
 }
 
-func (u *upstream) reading() reading { return read(u.meter, u.balancer.AllStats()) }
+func (u *upstream) reading() reading { return read(u.meter, u.balancer.AllStats(), u.balancer.Stats()) }
 
 func (u *upstream) checkType() string {
 	u.mu.Lock()
@@ -226,7 +235,7 @@ func (u *upstream) recall() {
 func (u *upstream) question() string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return fmt.Sprintf("%+v", queryOf(u.config.Consul))
+	return queryOf(u.config.Consul).String()
 }
 
 // take puts an answer of Consul in force, and keeps it.
@@ -239,6 +248,11 @@ func (u *upstream) take(s discovery.Snapshot) {
 	for _, why := range s.Skipped {
 		if !slices.Contains(last.Skipped, why) {
 			u.log.Warn("left out an entry of the catalog", "entry", why)
+		}
+	}
+	for _, what := range s.Notes {
+		if !slices.Contains(last.Notes, what) {
+			u.log.Warn("an entry of the catalog is odd", "entry", what)
 		}
 	}
 	if u.archive != nil {
@@ -304,88 +318,12 @@ func (u *upstream) put(s discovery.Snapshot) {
 	for i, instance := range s.Instances {
 		servers[i] = lb.Server{
 			ID: instance.ID, Address: instance.Address, Weight: instance.Weight, Zone: instance.Zone,
-			Metadata: instance.Metadata, Declared: instance.Declared, MaxConnections: limits.MaxRequestsPerServer,
+			Priority: instance.Priority, Metadata: instance.Metadata, Declared: instance.Declared, MaxConnections: limits.MaxRequestsPerServer,
 		}
 	}
 	if err := u.balancer.Replace(servers); err != nil {
 		u.log.Error("the catalog's answer cannot be used; the one before stays in force", "error", err)
 	}
-}
-
-// status is the upstream's row.
-func (u *upstream) status() (UpstreamStatus, []lb.ServerStats, rates) {
-	u.mu.Lock()
-	c, watch, at := u.config, u.watch, u.listener.at()
-	u.mu.Unlock()
-	servers, stats := u.balancer.AllStats(), u.balancer.Stats()
-	r := u.window.rates(read(u.meter, servers))
-	s := UpstreamStatus{
-		Name: u.name, Listen: at, Protocol: c.Protocol, Strategy: u.balancer.Strategy().Name(),
-		Ready: stats.Usable > 0, Backends: states(servers), Usable: stats.Usable, Panic: stats.Panic,
-		Active: u.meter.Active.Load(), PerSecond: r.PerSecond, ErrorShare: r.ErrorShare,
-		P50: r.P50.Seconds(), P99: r.P99.Seconds(), Retries: u.meter.Retries.Load(),
-	}
-	if watch != nil {
-		s.Catalog = u.catalog(c.Consul.Name, watch)
-	}
-	s.Reason = u.unready(stats, s.Catalog)
-	return s, servers, r
-}
-
-// unready tells why there is no usable backend, "" if there is one.
-func (u *upstream) unready(stats lb.Stats, catalog *CatalogStatus) string {
-	switch {
-	case stats.Usable > 0:
-		return ""
-	case catalog != nil && catalog.Freshness == "waiting" && catalog.Error != "":
-		return "no answer from Consul yet: " + catalog.Error
-	case catalog != nil && catalog.Freshness == "waiting":
-		return "no answer from Consul yet"
-	case stats.Servers == 0 && catalog != nil:
-		return fmt.Sprintf("Consul knows no instance of %q", catalog.Service)
-	}
-	return fmt.Sprintf("none of %d backends is usable", stats.Servers)
-}
-
-func (u *upstream) catalog(service string, watch *discovery.Subscription) *CatalogStatus {
-	s, snapshot := watch.Status(), u.current()
-	c := &CatalogStatus{Service: service, Freshness: "waiting", Index: snapshot.Index, Since: s.Since, Skipped: snapshot.Skipped}
-	if !snapshot.At.IsZero() {
-		freshness, since, _ := u.freshness(watch)
-		c.Freshness, c.Age = freshness.String(), time.Since(since).Seconds()
-	}
-	if s.Err != nil {
-		c.Error = s.Err.Error()
-	}
-	return c
-}
-
-func (u *upstream) explain() Explanation {
-	status, servers, rates := u.status()
-	e := Explanation{UpstreamStatus: status, Backends: make([]Backend, len(servers))}
-	for i, s := range servers {
-		e.Backends[i] = backendOf(s, rates.shares[serverKey(s.Server)])
-	}
-	return e
-}
-
-// measured is what metrics are made of.
-func (u *upstream) measured() telemetry.Upstream {
-	u.mu.Lock()
-	protocol, watch := u.config.Protocol, u.watch
-	u.mu.Unlock()
-	m := telemetry.Upstream{
-		Name: u.name, Strategy: u.balancer.Strategy().Name(), Protocol: protocol,
-		Meter: u.meter, Stats: u.balancer.Stats(), Servers: u.balancer.AllStats(),
-	}
-	if watch != nil {
-		s := watch.Status()
-		m.Catalog = &telemetry.Catalog{Index: s.Index, Answers: s.Answers, Failures: s.Failures}
-		if !s.Answered.IsZero() {
-			m.Catalog.Age = time.Since(s.Answered)
-		}
-	}
-	return m
 }
 
 func (u *upstream) at() string {

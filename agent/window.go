@@ -20,16 +20,27 @@ type reading struct {
 	requests int64
 	errors   int64
 	took     proxy.Counts
-	servers  map[string]int64 // requests by server ID and address
+	servers  map[string]serverReading // by server ID and address
+	shadow   lb.ShadowStats
 }
 
-func read(m *proxy.Meter, servers []lb.ServerStats) reading {
+// serverReading is what counters said of one server. What the shadow strategy
+// would have done is counted since that was set.
+type serverReading struct {
+	requests, shadowRequests int64
+	busy, shadowBusy         time.Duration
+	planned                  float64 // share of all requests
+}
+
+func read(m *proxy.Meter, servers []lb.ServerStats, all lb.Stats) reading {
 	r := reading{
 		at: time.Now(), requests: m.Requests.Load(), errors: m.Errors.Load(), took: m.Took.Load(),
-		servers: make(map[string]int64, len(servers)),
+		servers: make(map[string]serverReading, len(servers)), shadow: all.Shadow,
 	}
 	for _, s := range servers {
-		r.servers[serverKey(s.Server)] = s.Requests
+		r.servers[serverKey(s.Server)] = serverReading{
+			requests: s.Requests, shadowRequests: s.Shadow.Requests, busy: s.Busy, shadowBusy: s.Shadow.Busy, planned: s.Place.Share,
+		}
 	}
 	return r
 }
@@ -58,7 +69,9 @@ type rates struct {
 	PerSecond  float64
 	ErrorShare float64 // of the requests; 0 without any
 	P50, P99   time.Duration
-	shares     map[string]float64 // of the picks, by serverKey; empty without any
+
+	shares, shadowShares shares // of the picks
+	imbalance            Imbalance
 }
 
 func (w *window) rates(now reading) rates {
@@ -76,16 +89,57 @@ func (w *window) rates(now reading) rates {
 	took := now.took.Sub(then.took)
 	r.P50, r.P99 = took.Quantile(0.5), took.Quantile(0.99)
 
-	r.shares = make(map[string]float64, len(now.servers))
-	var picks int64
+	load, shadowLoad, planned := make(shares), make(shares), make(shares)
+	r.shares, r.shadowShares = make(shares), make(shares)
 	for key, n := range now.servers {
-		r.shares[key] = float64(n - then.servers[key])
-		picks += n - then.servers[key]
+		before := then.servers[key]
+		if now.shadow.Picks < then.shadow.Picks || now.shadow.Strategy != then.shadow.Strategy {
+			before.shadowRequests, before.shadowBusy = 0, 0 // another one was set meanwhile
+		}
+		planned[key] = n.planned
+		r.shares[key] = float64(n.requests - before.requests)
+		r.shadowShares[key] = float64(n.shadowRequests - before.shadowRequests)
+		load[key] = float64(n.busy - before.busy)
+		shadowLoad[key] = float64(n.shadowBusy - before.shadowBusy)
 	}
-	for key := range r.shares {
-		if picks > 0 {
-			r.shares[key] /= float64(picks)
+	r.imbalance = Imbalance{
+		Picks: r.shares.over(planned), Load: load.over(planned),
+		ShadowPicks: r.shadowShares.over(planned), ShadowLoad: shadowLoad.over(planned),
+	}
+	r.shares.normalise()
+	r.shadowShares.normalise()
+	return r
+}
+
+// shares are parts of a whole, by serverKey.
+type shares map[string]float64
+
+// normalise has the parts sum up to 1, if they are not all 0.
+func (s shares) normalise() {
+	sum := 0.0
+	for _, part := range s {
+		sum += part
+	}
+	for key := range s {
+		if sum > 0 {
+			s[key] /= sum
 		}
 	}
-	return r
+}
+
+// over is how many times its planned share the one had that had most of it, by
+// that measure; 0 where nobody had anything. Those that are to get nothing, as
+// they are out by now, are not looked at.
+func (s shares) over(planned shares) float64 {
+	sum, most := 0.0, 0.0
+	for key, part := range s {
+		if planned[key] > 0 {
+			sum += part
+			most = max(most, part/planned[key])
+		}
+	}
+	if sum <= 0 {
+		return 0
+	}
+	return most / sum
 }

@@ -187,7 +187,7 @@ func sound(instances []Instance) []Instance {
 			continue
 		}
 		ids[i.ID] = true
-		i.Weight, i.Priority = max(1, i.Weight), max(0, i.Priority)
+		i.Weight, i.Priority, i.Place = max(1, i.Weight), max(0, i.Priority), max(0, i.Place)
 		if i.Declared.Status == health.Missing { // beside what is not kept
 			i.Declared.Status = health.Undeclared
 		}

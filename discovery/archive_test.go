@@ -32,8 +32,8 @@ func TestArchive(t *testing.T) {
 	s := aged("a", "b")
 	s.Instances[0].Declared = health.Declaration{Status: health.Critical, Check: "c", Output: "o", WarningWeight: 3}
 	s.Instances[0].Checks = []Check{{ID: "c", Output: "secret"}}
-	s.Instances[1].Metadata, s.Instances[1].Priority = map[string]string{"k": "v"}, 2
-	s.Origin = Origin{Server: "127.0.0.1:8500", Datacenter: "dc1", Leader: true}
+	s.Instances[1].Metadata, s.Instances[1].Priority = map[string]string{"k": "v"}, 5
+	s.Origin, s.Notes = Origin{Server: "127.0.0.1:8500", Datacenter: "dc1", Leader: true}, []string{"b: odd"}
 	for _, each := range []Snapshot{aged(), s} { // the second replaces the first
 		if err := a.Save("web", "q", each); err != nil {
 			t.Fatal(err)

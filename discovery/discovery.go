@@ -19,11 +19,14 @@ import (
 
 // Instance is one backend, as a catalog tells it.
 type Instance struct {
-	ID       string // unique in its snapshot, and the same from one to the next
-	Address  string // host:port or unix:///path
-	Weight   int    // at least 1
-	Zone     string
-	Priority int               // of the place it was found in, 0 first; see Merge
+	ID      string // unique in its snapshot, and the same from one to the next
+	Address string // host:port or unix:///path
+	Weight  int    // at least 1
+	Zone    string
+	// Priority is that of its failover group, 0 the first; places that are
+	// merged come one after the other.
+	Priority int
+	Place    int               // the position of the place it was found in; see Merge
 	Metadata map[string]string // must not be changed
 	Declared health.Declaration
 	// Checks are what Declared was made of, for people to read; they are not
@@ -44,8 +47,8 @@ type Check struct {
 // equal leaves out what checks printed: many print something new each time.
 func (i Instance) equal(o Instance) bool {
 	i.Declared.Output, o.Declared.Output = "", ""
-	return i.ID == o.ID && i.Address == o.Address && i.Weight == o.Weight && i.Zone == o.Zone && i.Priority == o.Priority &&
-		i.Declared == o.Declared && maps.Equal(i.Metadata, o.Metadata)
+	return i.ID == o.ID && i.Address == o.Address && i.Weight == o.Weight && i.Zone == o.Zone &&
+		i.Priority == o.Priority && i.Declared == o.Declared && maps.Equal(i.Metadata, o.Metadata)
 }
 
 // Snapshot is all that a catalog said of a service at one moment. It is never
@@ -55,6 +58,7 @@ type Snapshot struct {
 	At        time.Time  // when the answer arrived
 	Instances []Instance // sorted by ID
 	Skipped   []string   // why entries were left out, for people
+	Notes     []string   // what was odd about entries that are in, for people
 	Origin    Origin
 	// Doubt is why the answer is not believed yet. It then holds, beside what
 	// was answered, the instances that the answer lacks, declared Missing.
@@ -76,7 +80,8 @@ type Origin struct {
 // Equal tells whether two snapshots mean the same to whoever sends traffic,
 // whenever and as whatever version. Checks and their output may differ.
 func (s Snapshot) Equal(o Snapshot) bool {
-	return s.Doubt == o.Doubt && slices.EqualFunc(s.Instances, o.Instances, Instance.equal) && slices.Equal(s.Skipped, o.Skipped)
+	return s.Doubt == o.Doubt && slices.EqualFunc(s.Instances, o.Instances, Instance.equal) &&
+		slices.Equal(s.Skipped, o.Skipped) && slices.Equal(s.Notes, o.Notes)
 }
 
 // Source answers about one service.

@@ -3,6 +3,7 @@ package discovery
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -27,9 +28,11 @@ type PlaceStatus struct {
 // before later ones are listened to without them.
 const patience = 3 * time.Second
 
-// Merge makes one subscription of several, in order of preference: the
-// instances of the first have Priority 0, those of the next 1, and so on. A
-// place that fails keeps what it had and stands in nobody's way. What is known
+// Merge makes one subscription of several, in order of preference: instances
+// keep the order of their priorities within a place, and those of a place come
+// after all of the one before. So as a rule the first place has priority 0, the
+// next 1, and so on. A place that fails keeps what it had and stands in nobody's
+// way. What is known
 // from before stands in for a place until that has answered, so that no place
 // is lost to a slower one. The Subscription takes the places over and closes
 // them with itself.
@@ -48,7 +51,7 @@ func Merge(known Snapshot, places ...Place) *Subscription {
 		}
 	})
 	for i, p := range places {
-		g.parts[i] = part{Place: p, latest: known.Place(i)}
+		g.parts[i] = part{Place: p, latest: known.Of(i)}
 	}
 	for i := range places {
 		g.wg.Go(func() { g.listen(ctx, i) })
@@ -74,15 +77,20 @@ type part struct {
 	count  int      // of its instances that are not another's too
 }
 
-// Place is what one place contributed to a merged snapshot, as it was before;
-// it is zero where that was nothing.
-func (s Snapshot) Place(priority int) (out Snapshot) {
+// Of is what one place, by its position, contributed to a merged snapshot, as
+// it was before; it is zero where that was nothing.
+func (s Snapshot) Of(place int) (out Snapshot) {
+	first := math.MaxInt
 	for _, i := range s.Instances {
-		if i.Priority == priority {
-			i.Priority = 0
+		if i.Place == place {
+			first = min(first, i.Priority)
 			out.Instances = append(out.Instances, i)
 			out.At, out.Index = s.At, s.Index
 		}
+	}
+	for n := range out.Instances {
+		i := &out.Instances[n]
+		i.Place, i.Priority = 0, i.Priority-first
 	}
 	return out
 }
@@ -125,13 +133,14 @@ func (g *group) publish() {
 // is the first one's.
 func (g *group) whole() (s Snapshot, ok bool) {
 	ids, addresses := make(map[string]bool), make(map[string]bool)
-	unknown, told := false, false
-	for priority := range g.parts {
-		p := &g.parts[priority]
+	unknown, told, group := false, false, 0
+	for place := range g.parts {
+		p := &g.parts[place]
 		p.count = 0
 		switch {
 		case p.latest.At.IsZero():
 			unknown = true
+			group++
 			continue
 		case unknown && !g.overdue:
 			return Snapshot{}, false
@@ -142,24 +151,36 @@ func (g *group) whole() (s Snapshot, ok bool) {
 		if p.latest.At.After(s.At) {
 			s.At = p.latest.At
 		}
+		last := group
 		for _, i := range p.latest.Instances {
 			if ids[i.ID] || addresses[i.Address] {
 				continue
 			}
 			ids[i.ID], addresses[i.Address] = true, true
-			i.Priority = priority
+			last = max(last, group+i.Priority)
+			i.Place, i.Priority = place, min(group+i.Priority, lastGroup)
 			s.Instances = append(s.Instances, i)
 			p.count++
 		}
-		for _, why := range p.latest.Skipped {
-			s.Skipped = append(s.Skipped, p.Name+": "+why)
-		}
+		group = last + 1
+		s.Skipped = append(s.Skipped, prefix(p.Name, p.latest.Skipped)...)
+		s.Notes = append(s.Notes, prefix(p.Name, p.latest.Notes)...)
 		if p.latest.Doubt != "" {
 			s.Doubt = strings.TrimPrefix(fmt.Sprintf("%s; %s: %s", s.Doubt, p.Name, p.latest.Doubt), "; ")
 		}
 	}
 	slices.SortFunc(s.Instances, func(a, b Instance) int { return strings.Compare(a.ID, b.ID) })
 	return s, told && g.answered
+}
+
+// lastGroup is the last failover group that there can be.
+const lastGroup = 127
+
+func prefix(name string, lines []string) (out []string) {
+	for _, line := range lines {
+		out = append(out, name+": "+line)
+	}
+	return out
 }
 
 func (g *group) status() (s Status) {

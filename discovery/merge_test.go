@@ -114,8 +114,8 @@ func TestPlacesThatFailStandInNobodysWay(t *testing.T) {
 func TestKnownPlacesAreNotLostToFasterOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		known := many(50, 4)
-		known.Instances[3].Priority = 1
-		if one := known.Place(1); len(one.Instances) != 1 || one.Instances[0].Priority != 0 || one.At.IsZero() || !known.Place(2).At.IsZero() {
+		known.Instances[3].Priority, known.Instances[3].Place = 1, 1
+		if one := known.Of(1); len(one.Instances) != 1 || one.Instances[0].Priority != 0 || one.Instances[0].Place != 0 || one.At.IsZero() || !known.Of(2).At.IsZero() {
 			t.Errorf("place 1 had %+v", one)
 		}
 		at, places := ends(3)
@@ -126,6 +126,25 @@ func TestKnownPlacesAreNotLostToFasterOnes(t *testing.T) {
 		}
 		at[1].answer(named(5, "x"))
 		if got := said(s); got != "i000000 i000010 i000020 x1" {
+			t.Errorf("got %s", got)
+		}
+	})
+}
+
+// Places come one after the other, with all their own failover groups.
+func TestGroupsOfPlacesStayInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at, places := ends(3)
+		s := Merge(Snapshot{}, places...)
+		defer s.Close()
+		own := named(7, "a", "b")
+		own.Instances[1].Priority = 3
+		at[0].answer(own)
+		at[1].answer(named(8))
+		own = named(9, "c", "d")
+		own.Instances[1].Priority = 200
+		at[2].answer(own)
+		if got := said(s); got != "a0 b3 c5 d127" {
 			t.Errorf("got %s", got)
 		}
 	})

@@ -298,11 +298,13 @@ func TestSnapshotsCompareByWhatTheySay(t *testing.T) {
 		"weight":   func(s *Snapshot) { s.Instances[0].Weight = 2 },
 		"status":   func(s *Snapshot) { s.Instances[0].Declared.Status = health.Critical },
 		"check":    func(s *Snapshot) { s.Instances[0].Declared.Check = "x" },
-		"priority": func(s *Snapshot) { s.Instances[0].Priority = 1 },
 		"doubt":    func(s *Snapshot) { s.Doubt = "x" },
 		"metadata": func(s *Snapshot) { s.Instances[0].Metadata = map[string]string{"a": "b"} },
+		"zone":     func(s *Snapshot) { s.Instances[0].Zone = "z" },
+		"priority": func(s *Snapshot) { s.Instances[0].Priority = 1 },
 		"fewer":    func(s *Snapshot) { s.Instances = s.Instances[:1] },
 		"skipped":  func(s *Snapshot) { s.Skipped = []string{"x"} },
+		"notes":    func(s *Snapshot) { s.Notes = []string{"x"} },
 	} {
 		other := named(2, "a", "b")
 		if !base.Equal(other) {

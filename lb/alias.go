@@ -53,6 +53,15 @@ func newAlias(pool []*Candidate) alias {
 	return a
 }
 
+// two draws twice. One number is enough for both where there are no columns.
+func (a *alias) two(random func() uint64) (x, y int) {
+	bits := random()
+	if a.columns == nil {
+		return a.at(bits), a.at(bits << 32)
+	}
+	return a.at(bits), a.at(random())
+}
+
 // at takes the column from the high half of random bits and the height in it
 // from the low half.
 func (a *alias) at(bits uint64) int {

@@ -173,37 +173,41 @@ func (b *Balancer) Remove(id string) error {
 // numbers and their health. When set is invalid nothing changes.
 func (b *Balancer) Replace(set []Server) error {
 	return b.change(func() error {
-		wanted := make(map[string]*Server, len(set))
+		wanted := make(map[string]bool, len(set))
 		for i := range set {
-			s := set[i]
+			s := &set[i]
 			if err := s.validate(); err != nil {
 				return err
 			}
-			if _, ok := wanted[s.ID]; ok {
+			if wanted[s.ID] {
 				return fmt.Errorf("lb: server %q occurs twice", s.ID)
 			}
-			wanted[s.ID] = &s
+			wanted[s.ID] = true
 		}
 		for id, m := range b.members {
-			if _, ok := wanted[id]; !ok {
+			if !wanted[id] {
 				b.drop(m)
 			}
 		}
-		for _, s := range wanted {
-			b.put(s)
+		for i := range set { // in order, so that chance which repeats falls on the same
+			b.put(&set[i])
 		}
 		return nil
 	})
 }
 
-// put adds s, or updates the member of its ID. One that moved to another
-// address is another server: its numbers must not be mixed with the old one's.
+// put adds a copy of s, or updates the member of its ID. One that moved to
+// another address is another server: its numbers must not be mixed with the old
+// one's.
 func (b *Balancer) put(s *Server) {
 	m, ok := b.members[s.ID]
+	if ok && m.spec.equal(s) {
+		return
+	}
+	own := *s
+	s = &own
 	if ok && m.spec.Address == s.Address {
-		if !m.spec.equal(s) {
-			m.spec = s
-		}
+		m.spec = s
 		return
 	}
 	if ok {

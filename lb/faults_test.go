@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -261,4 +262,25 @@ type proberFunc func(address string) error
 
 func (f proberFunc) Probe(_ context.Context, target health.Target) (string, error) {
 	return "", f(target.Address)
+}
+
+// With seeded chance everything repeats, also where many servers come at once.
+func TestSeededChanceRepeats(t *testing.T) {
+	every(t, func(t *testing.T, _ Strategy) {
+		var runs [2]string
+		for run := range runs {
+			s, _ := ByName(strings.TrimPrefix(t.Name(), "TestSeededChanceRepeats/"))
+			b := seeded(t, 5, s, servers(40)...)
+			for i := range 200 {
+				lease, _ := b.Select(strconv.Itoa(i % 7 * (i % 3)))
+				runs[run] += lease.Server().ID
+				if i%2 == 0 {
+					lease.Release()
+				}
+			}
+		}
+		if runs[0] != runs[1] {
+			t.Error("two runs with one seed differ")
+		}
+	})
 }

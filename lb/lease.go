@@ -14,9 +14,19 @@ type Lease struct {
 	balancer  *Balancer
 	candidate *Candidate
 	shadow    *Candidate // the place that the shadow strategy would have taken; nil for none
-	judged    atomic.Bool
-	released  atomic.Bool
+	done      atomic.Uint32
 }
+
+// What has been done with a lease. It stands in one word, since a struct of
+// more than four fields is handed around in memory and not in registers, which
+// every selection feels.
+const (
+	judged uint32 = 1 << iota
+	released
+)
+
+// first tells that none has done this before.
+func (l *Lease) first(what uint32) bool { return l.candidate != nil && l.done.Or(what)&what == 0 }
 
 // Server is the chosen server, as it was configured at the time; nil for the
 // zero Lease. It must not be changed.
@@ -41,7 +51,7 @@ func (l *Lease) Token() uint64 {
 
 // Record says that the server did its work, and how long its answer took.
 func (l *Lease) Record(took time.Duration) {
-	if l.candidate == nil || l.judged.Swap(true) {
+	if !l.first(judged) {
 		return
 	}
 	took = max(took, 1)
@@ -55,7 +65,7 @@ func (l *Lease) Record(took time.Duration) {
 // where failures lead to an ejection. A request that the client gave up, or
 // that was wrong itself, is not the server's failure: then call neither.
 func (l *Lease) Fail(cause error) {
-	if l.candidate == nil || l.judged.Swap(true) {
+	if !l.first(judged) {
 		return
 	}
 	m := l.candidate.member
@@ -67,7 +77,7 @@ func (l *Lease) Fail(cause error) {
 
 // Release gives the place back, to whoever waits for one.
 func (l *Lease) Release() {
-	if l.candidate == nil || l.released.Swap(true) {
+	if !l.first(released) {
 		return
 	}
 	l.candidate.giveBack()

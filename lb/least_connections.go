@@ -10,17 +10,26 @@ type leastConnections struct{}
 
 func (leastConnections) Name() string { return "least_connections" }
 
-func (leastConnections) Prepare(r Roster) Picker { return &leastConnectionsPicker{newLeast(r)} }
+func (leastConnections) Prepare(r Roster) Picker {
+	return &leastConnectionsPicker{newRotation(r), r.Random}
+}
 
-type leastConnectionsPicker struct{ least }
+// scanUpTo is the largest pool that is looked through whole for the least
+// loaded server. Beyond it the better of two is taken, whose cost does not
+// grow with the pool and whose choice is nearly as good (Mitzenmacher, The
+// Power of Two Choices in Randomized Load Balancing, 1996).
+const scanUpTo = 32
+
+// leastConnectionsPicker begins with the server whose turn it is, so that ties
+// go around by weight.
+type leastConnectionsPicker struct {
+	*rotation
+	random func() uint64
+}
 
 func (p *leastConnectionsPicker) Pick(q Query) int {
-	if !p.small() {
-		a, b := p.two(q)
-		if b >= 0 && p.pool[b].perWeight() < p.pool[a].perWeight() {
-			return b
-		}
-		return a
+	if len(p.pool) > scanUpTo {
+		return p.better(q)
 	}
 	best, lowest := -1, 0.0
 	for i, j := 0, p.next(); i < len(p.pool); i, j = i+1, j+1 {
@@ -41,3 +50,23 @@ func (p *leastConnectionsPicker) Pick(q Query) int {
 	}
 	return best
 }
+
+// better is the better of the server whose turn it is and another at random.
+func (p *leastConnectionsPicker) better(q Query) int {
+	a, b := p.next(), p.any(len(p.pool)-1)
+	if b >= a {
+		b++
+	}
+	switch skipA, skipB := q.Skip(p.pool[a]), q.Skip(p.pool[b]); {
+	case skipA && skipB:
+		return scan(p.pool, p.any(len(p.pool)), q)
+	case skipA:
+		return b
+	case !skipB && p.pool[b].perWeight() < p.pool[a].perWeight():
+		return b
+	}
+	return a
+}
+
+// any is one of n positions, at random.
+func (p *leastConnectionsPicker) any(n int) int { return int(p.random() >> 32 * uint64(n) >> 32) }

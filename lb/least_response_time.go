@@ -20,33 +20,28 @@ type leastResponseTime struct{}
 func (leastResponseTime) Name() string { return "least_response_time" }
 
 func (leastResponseTime) Prepare(r Roster) Picker {
-	return &leastResponseTimePicker{newLeast(r), r.clock}
+	return &leastResponseTimePicker{randomPicker{r.Candidates, newAlias(r.Candidates), r.Random}, r.clock}
 }
 
+// leastResponseTimePicker begins anywhere, by weight: other than loads, response
+// times are hardly ever the same, so that ties need no rotation, whose counter
+// would be shared by all who pick.
 type leastResponseTimePicker struct {
-	least
+	randomPicker
 	clock clock
 }
 
 func (p *leastResponseTimePicker) Pick(q Query) int {
 	now := p.clock.ticks()
-	if !p.small() {
-		a, b := p.two(q)
-		if b < 0 {
-			return a
-		}
-		fastest := faster(p.pool[a].cost(), p.pool[b].cost())
-		if p.pool[b].wait(now, fastest) < p.pool[a].wait(now, fastest) {
-			return b
-		}
-		return a
+	if len(p.pool) > scanUpTo {
+		return p.better(q, now)
 	}
 	fastest := 0.0
 	for _, c := range p.pool {
 		fastest = faster(fastest, c.cost())
 	}
 	best, shortest := -1, 0.0
-	for i, j := 0, p.next(); i < len(p.pool); i, j = i+1, j+1 {
+	for i, j := 0, p.draw(); i < len(p.pool); i, j = i+1, j+1 {
 		if j == len(p.pool) {
 			j = 0
 		}
@@ -59,6 +54,19 @@ func (p *leastResponseTimePicker) Pick(q Query) int {
 		}
 	}
 	return best
+}
+
+// better is the better of two.
+func (p *leastResponseTimePicker) better(q Query, now int64) int {
+	a, b := p.twoOf(q)
+	if b < 0 {
+		return a
+	}
+	fastest := faster(p.pool[a].cost(), p.pool[b].cost())
+	if p.pool[b].wait(now, fastest) < p.pool[a].wait(now, fastest) {
+		return b
+	}
+	return a
 }
 
 // failureCost is what a failure counts at least as a response time.
@@ -78,7 +86,7 @@ func faster(a, b float64) float64 {
 // wait is how long a request would wait for its answer. What is known fades as
 // the average decays, e to the -x, of which this is the beginning of a series.
 func (c *Candidate) wait(now int64, fastest float64) float64 {
-	x := max(float64(now-c.member.times.cost.stamp.Load())/float64(forgiving), 0)
+	x := max(float64(now-c.member.times.cost.stamp.Load())*(1/float64(forgiving)), 0)
 	faded := c.cost() / (1 + x*(1+x*(1./2+x/6)))
 	return max(faded, fastest, 1) * (1 + c.perWeight())
 }

@@ -19,14 +19,9 @@ func (s powerOfTwo) Prepare(r Roster) Picker {
 type powerOfTwoPicker struct{ randomPicker }
 
 func (p *powerOfTwoPicker) Pick(q Query) int {
-	a, b := p.randomPicker.Pick(q), p.draw()
-	// The same server twice would make one choice of two, and that is half of
-	// all picks where there are two servers: then it is the neighbour's chance.
-	if a == b {
-		b = (b + 1) % len(p.pool)
+	a, b := p.twoOf(q)
+	if b >= 0 && p.pool[b].perWeight() < p.pool[a].perWeight() {
+		return b
 	}
-	if a < 0 || q.Skip(p.pool[b]) || p.pool[a].perWeight() <= p.pool[b].perWeight() {
-		return a
-	}
-	return b
+	return a
 }

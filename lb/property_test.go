@@ -378,8 +378,8 @@ func (m *model) choose(t *rapid.T, tried []string, session *held) {
 	if !open[id] {
 		t.Fatalf("picked %q of which open are only %v; tried %v", id, open, tried)
 	}
-	if home := ""; session != nil {
-		if home = session.on.spec.ID; open[home] && id != home {
+	if session != nil {
+		if home := session.on.spec.ID; open[home] && id != home {
 			t.Fatalf("a session of %q was sent to %q", home, id)
 		}
 	} else if m.first != nil && !m.first[id] {

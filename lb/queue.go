@@ -2,6 +2,7 @@ package lb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -40,8 +41,6 @@ type waiter struct {
 	err       error
 }
 
-var errQueueFull = fmt.Errorf("%w, and its queue is full", ErrNoCapacity)
-
 func (q *queue) open() bool { return q.length.Load() > 0 }
 
 func (q *queue) set(to Queue) {
@@ -58,7 +57,7 @@ func (b *Balancer) wait(ctx context.Context, query Query) (c, shadow *Candidate,
 	if len(q.waiters) >= int(q.length.Load()) {
 		q.refused++
 		q.mu.Unlock()
-		return nil, nil, errQueueFull
+		return nil, nil, ErrQueueFull
 	}
 	q.waiters = append(q.waiters, w)
 	q.queued++
@@ -80,7 +79,7 @@ func (b *Balancer) wait(ctx context.Context, query Query) (c, shadow *Candidate,
 	case <-ctx.Done():
 		q.leave(w, context.Cause(ctx))
 	case <-late:
-		q.leave(w, fmt.Errorf("%w, and gave none free within %v", ErrNoCapacity, timeout))
+		q.leave(w, fmt.Errorf("%w (%v)", ErrQueueTimeout, timeout))
 	}
 	return w.candidate, w.shadow, w.err
 }
@@ -108,12 +107,16 @@ func (q *queue) placeFreed(b *Balancer) {
 }
 
 // serve gives what is free to those who wait, in their order; the caller holds
-// mu. One who has tried some servers may have to let others pass.
+// mu. One who has tried some servers may have to let others pass. It takes the
+// pool as it is: to make a new one takes other locks, and has this called.
 func (q *queue) serve(b *Balancer) {
-	kept := q.waiters[:0]
+	p, kept := b.pool.Load(), q.waiters[:0]
 	for i, w := range q.waiters {
-		w.candidate, w.shadow, w.err = b.choose(w.query)
-		if w.err != ErrNoCapacity {
+		w.candidate, w.shadow, w.err = p.choose(w.query)
+		if !errors.Is(w.err, ErrNoCapacity) {
+			if w.err != nil {
+				q.gaveUp++
+			}
 			q.waiting.Add(-1)
 			close(w.ready)
 			continue

@@ -74,7 +74,7 @@ func TestQueueIsServedInOrder(t *testing.T) {
 		b, leases := full(t, 1, Queue{Length: 2})
 		first := waiting(t.Context(), b, Query{})
 		second := waiting(t.Context(), b, Query{})
-		if _, err := b.Acquire(t.Context(), Query{}); !errors.Is(err, ErrNoCapacity) || !strings.Contains(err.Error(), "queue is full") {
+		if _, err := b.Acquire(t.Context(), Query{}); !errors.Is(err, ErrQueueFull) || !errors.Is(err, ErrNoCapacity) {
 			t.Errorf("a third caller is told %v", err)
 		}
 		if s := b.Stats(); s.Waiting != 2 || s.Queued != 2 || s.Refused != 1 {
@@ -131,7 +131,7 @@ func TestQueueGivesUp(t *testing.T) {
 			t.Errorf("a caller that is gone got %v", o.err)
 		}
 		start := time.Now()
-		if o := <-late; !errors.Is(o.err, ErrNoCapacity) || !strings.Contains(o.err.Error(), "1s") || time.Since(start) != time.Second {
+		if o := <-late; !errors.Is(o.err, ErrQueueTimeout) || !errors.Is(o.err, ErrNoCapacity) || !strings.Contains(o.err.Error(), "1s") || time.Since(start) != time.Second {
 			t.Errorf("after %v a caller got %v", time.Since(start), o.err)
 		}
 		if s := b.Stats(); s.Waiting != 0 || s.GaveUp != 2 {
@@ -165,6 +165,9 @@ func TestQueueHearsOfChanges(t *testing.T) {
 			}
 			if o := <-out; !errors.Is(o.err, tt.want) {
 				t.Errorf("%s: the caller got %v, want %v", what, o.err, tt.want)
+			}
+			if s := b.Stats(); s.Waiting != 0 || (s.GaveUp == 1) != (tt.want != nil) {
+				t.Errorf("%s: stats are %+v", what, s)
 			}
 		}
 	})
@@ -208,4 +211,39 @@ func TestQueueLosesNoPlace(t *testing.T) {
 			t.Errorf("%s: at the end stats are %+v", strategy.Name(), s)
 		}
 	}
+}
+
+// What time alone demands of the pool is done by whoever selects, where Run does
+// not run, while others wait, ask for the numbers and are told by hooks.
+func TestQueueBesideWhatTimeDemands(t *testing.T) {
+	set := servers(3)
+	for i := range set {
+		set[i].MaxConnections = 1
+	}
+	var b *Balancer
+	b = New(LeastConnections(), WithQueue(Queue{Length: 64}),
+		WithHealth(ejecting(1, time.Millisecond, 2*time.Millisecond, 1)),
+		WithPlacement(Placement{SlowStart: SlowStart{Window: 5 * time.Millisecond}}),
+		WithHooks(Hooks{Change: func(Change) { b.Stats() }}))
+	if err := b.Replace(set); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for caller := range 16 {
+		wg.Go(func() {
+			for i := range 300 {
+				lease, err := b.Acquire(t.Context(), Query{})
+				if err != nil {
+					t.Errorf("Acquire: %v", err)
+					return
+				}
+				if (i+caller)%7 == 0 {
+					lease.Fail(errors.New("reset"))
+				}
+				b.Stats()
+				lease.Release()
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -3,6 +3,7 @@ package lb
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
 // Why there can be no server to select.
@@ -11,6 +12,10 @@ var (
 	ErrNoHealthy  = errors.New("lb: no server is healthy")
 	ErrNoCapacity = errors.New("lb: every healthy server is at its limit")
 	ErrAllTried   = errors.New("lb: every healthy server was tried")
+
+	// Two kinds of ErrNoCapacity, where there is a Queue.
+	ErrQueueFull    = fmt.Errorf("%w, and its queue is full", ErrNoCapacity)
+	ErrQueueTimeout = fmt.Errorf("%w, and gave none free in time", ErrNoCapacity)
 )
 
 // Select chooses a server for a client key ("" for none) and reserves a place
@@ -18,16 +23,16 @@ var (
 // The errors are ErrNoServers, ErrNoHealthy, ErrNoCapacity and ErrAllTried.
 // The caller must release the lease.
 func (b *Balancer) Select(key string, tried ...string) (Lease, error) {
-	return b.lease(b.choose(Query{Key: key, Tried: tried}))
+	return b.lease(b.current().choose(Query{Key: key, Tried: tried}))
 }
 
 // Acquire is Select for all that a Query can ask for. Where every server is at
 // its limit and the balancer has a queue, it waits there for a place; what it
-// returns when that fails is ErrNoCapacity still, or the cause for which ctx
-// ended.
+// returns when that fails is ErrQueueFull or ErrQueueTimeout, which are
+// ErrNoCapacity too, or the cause for which ctx ended.
 func (b *Balancer) Acquire(ctx context.Context, q Query) (Lease, error) {
-	c, shadow, err := b.choose(q)
-	if err == ErrNoCapacity && b.queue.open() {
+	c, shadow, err := b.current().choose(q)
+	if errors.Is(err, ErrNoCapacity) && b.queue.open() {
 		c, shadow, err = b.wait(ctx, q)
 	}
 	return b.lease(c, shadow, err)
@@ -42,8 +47,7 @@ func (b *Balancer) lease(c, shadow *Candidate, err error) (Lease, error) {
 
 // choose chooses a server for q and takes a place on it, and where the shadow
 // strategy would have taken one.
-func (b *Balancer) choose(q Query) (c, shadow *Candidate, err error) {
-	p := b.current()
+func (p *pool) choose(q Query) (c, shadow *Candidate, err error) {
 	if len(p.tiers) == 0 {
 		return nil, nil, p.err
 	}

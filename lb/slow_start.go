@@ -37,7 +37,7 @@ func (s SlowStart) part(age time.Duration) (part float64, next time.Duration) {
 		bend = 1
 	}
 	step := max(s.Window/steps, time.Millisecond)
-	age = max(age, 0) / step * step
+	age = max(age, 0).Truncate(step)
 	part = math.Pow(float64(age)/float64(s.Window), 1/bend)
 	return min(max(part, least), 1), step
 }

@@ -44,7 +44,7 @@ type Query struct {
 }
 
 // Skip tells that c must not be picked: it is full, or was tried before.
-func (q Query) Skip(c *Candidate) bool {
+func (q *Query) Skip(c *Candidate) bool {
 	if c.limit != 0 && c.load.out() >= c.limit {
 		return true
 	}
@@ -78,8 +78,8 @@ func Names() []string {
 }
 
 // plain makes a constructor of one that knows nothing of hashing.
-func plain(make func() Strategy) func(...HashOption) Strategy {
-	return func(...HashOption) Strategy { return make() }
+func plain(one func() Strategy) func(...HashOption) Strategy {
+	return func(...HashOption) Strategy { return one() }
 }
 
 // ByName returns a new strategy of that name, or an error that lists the names

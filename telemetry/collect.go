@@ -65,11 +65,11 @@ func (o observation) upstream(u Upstream, a *account, seen *upstream) {
 		o.int(retryDenials, u.Meter.Denied.Load(), with(labelReason.String(reasonBudget)))
 	}
 	listed, rest := a.book(u)
-	for _, b := range listed {
-		o.backend(b, with)
-	}
 	if rest != nil {
-		o.backend(*rest, with)
+		listed = append(listed, *rest)
+	}
+	for _, b := range listed {
+		o.backend(b, u.Stats.Shadow.Strategy != "", with)
 	}
 	o.states(u, with)
 	o.int(ejections, a.ejections, with(labelReason.String(reasonFailuresInRow)))
@@ -79,6 +79,8 @@ func (o observation) upstream(u Upstream, a *account, seen *upstream) {
 	for strategy, n := range a.unpicked {
 		o.int(picks, n, with(labelStrategy.String(strategy), labelResult.String("none")))
 	}
+	o.queue(u, a, with)
+	o.shadow(u, a, with)
 	if u.Catalog != nil {
 		o.catalog(*u.Catalog, with)
 	}
@@ -125,7 +127,7 @@ func (o observation) tcp(m *proxy.Meter, a *account, with labeller) {
 	o.int(retries, m.Retries.Load(), with()) // nobody tells why
 }
 
-func (o observation) backend(b backend, with labeller) {
+func (o observation) backend(b backend, shadowed bool, with labeller) {
 	id := keyBackend.String(text(b.id))
 	labels := []attribute.KeyValue{id}
 	if b.zone != "" {
@@ -138,6 +140,10 @@ func (o observation) backend(b backend, with labeller) {
 	o.float(backendRequestTime, b.totals.busy.Seconds(), set)
 	o.int(backendActive, b.active, set)
 	o.int(backendWeight, b.weight, set)
+	o.float(backendShare, b.share, set)
+	if shadowed {
+		o.int(backendShadowRequests, b.totals.shadow, set)
+	}
 	if b.latency > 0 {
 		o.float(backendLatency, b.latency.Seconds(), set)
 	}
@@ -186,6 +192,31 @@ func (o observation) states(u Upstream, with labeller) {
 			o.int(backendCount, n, with(append(labels[:len(labels):len(labels)], labelState.String(row.word))...))
 		}
 	}
+}
+
+func (o observation) queue(u Upstream, a *account, with labeller) {
+	o.int(queueWaiting, int64(u.Stats.Waiting), with())
+	for result, n := range map[string]growing{"placed": a.queue.placed, "gave_up": a.queue.gaveUp, "refused": a.queue.refused} {
+		o.int(queueRequests, n.sum, with(labelResult.String(result)))
+	}
+}
+
+func (o observation) shadow(u Upstream, a *account, with labeller) {
+	for strategy, t := range a.shadow {
+		for agreed, n := range map[string]growing{"true": t.agreed, "false": t.differed, "none": t.unplaced} {
+			o.int(shadowPicks, n.sum, with(labelStrategy.String(strategy), labelAgreed.String(agreed)))
+		}
+	}
+	if u.Stats.Shadow.Strategy == "" || u.Imbalance.Picks == 0 {
+		return
+	}
+	of := func(strategy, kind string, v float64) {
+		o.float(shadowImbalance, v, with(labelStrategy.String(strategy), labelType.String(kind)))
+	}
+	of(u.Strategy, "picks", u.Imbalance.Picks)
+	of(u.Strategy, "load", u.Imbalance.Load)
+	of(u.Stats.Shadow.Strategy, "picks", u.Imbalance.ShadowPicks)
+	of(u.Stats.Shadow.Strategy, "load", u.Imbalance.ShadowLoad)
 }
 
 func (o observation) catalog(c Catalog, with labeller) {

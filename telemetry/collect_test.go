@@ -22,6 +22,7 @@ func serverStats(id, zone string, state health.State, requests, failures, active
 		Server:  &lb.Server{ID: id, Address: id + ":80", Zone: zone},
 		Verdict: health.Verdict{State: state, Weight: 2}, Requests: requests, Failures: failures, Active: active,
 		Busy: 1500 * time.Millisecond, MeanResponseTime: 20 * time.Millisecond,
+		Place: lb.Place{Share: 0.25}, Shadow: lb.ServerShadow{Requests: 2 * requests},
 	}
 }
 
@@ -40,9 +41,13 @@ func everything() []Upstream {
 	ejected := serverStats("b", "", health.Ejected, 4, 4, 0)
 	ejected.Ejections = 1
 	return []Upstream{{
-		Name: "web", Strategy: "random", Protocol: "http", Meter: web, Stats: lb.Stats{Active: 2},
-		Servers: []lb.ServerStats{serverStats("a", "z1", health.Up, 10, 1, 2), ejected},
-		Catalog: &Catalog{Index: 42, Age: 3 * time.Second, Answers: 7, Failures: map[string]int64{"timeout": 2}},
+		Name: "web", Strategy: "random", Protocol: "http", Meter: web, Stats: lb.Stats{
+			Active: 2, Waiting: 1, Queued: 9, GaveUp: 3, Refused: 4,
+			Shadow: lb.ShadowStats{Strategy: "first", Picks: 14, Agreed: 8, Unplaced: 1},
+		},
+		Imbalance: Imbalance{Picks: 1.5, ShadowPicks: 1.25, Load: 2, ShadowLoad: 1.75},
+		Servers:   []lb.ServerStats{serverStats("a", "z1", health.Up, 10, 1, 2), ejected},
+		Catalog:   &Catalog{Index: 42, Age: 3 * time.Second, Answers: 7, Failures: map[string]int64{"timeout": 2}},
 	}, {
 		Name: "db", Strategy: "round_robin", Protocol: "tcp", Meter: db,
 		Servers: []lb.ServerStats{serverStats("d", "z1", health.Up, 10, 0, 3)},
@@ -108,6 +113,30 @@ func TestCollect(t *testing.T) {
 			"result=ok,strategy=round_robin,outrigger.upstream.name=db":   10,
 			"result=none,strategy=round_robin,outrigger.upstream.name=db": 0,
 		},
+		shadowPicks: {
+			"agreed=true,strategy=first,outrigger.upstream.name=web":  8,
+			"agreed=false,strategy=first,outrigger.upstream.name=web": 5,
+			"agreed=none,strategy=first,outrigger.upstream.name=web":  1,
+		},
+		shadowImbalance: {
+			"type=picks,strategy=random,outrigger.upstream.name=web": 1.5,
+			"type=load,strategy=random,outrigger.upstream.name=web":  2,
+			"type=picks,strategy=first,outrigger.upstream.name=web":  1.25,
+			"type=load,strategy=first,outrigger.upstream.name=web":   1.75,
+		},
+		backendShadowRequests: {
+			"outrigger.backend.id=a,outrigger.backend.zone=z1,outrigger.upstream.name=web": 20,
+			"outrigger.backend.id=b,outrigger.upstream.name=web":                           8,
+		},
+		queueWaiting: {"outrigger.upstream.name=web": 1, "outrigger.upstream.name=db": 0},
+		queueRequests: {
+			"result=placed,outrigger.upstream.name=web":  5,
+			"result=gave_up,outrigger.upstream.name=web": 3,
+			"result=refused,outrigger.upstream.name=web": 4,
+			"result=placed,outrigger.upstream.name=db":   0,
+			"result=gave_up,outrigger.upstream.name=db":  0,
+			"result=refused,outrigger.upstream.name=db":  0,
+		},
 		retries:            {"reason=reset,outrigger.upstream.name=web": 1, "outrigger.upstream.name=db": 4},
 		retryDenials:       {"reason=budget,outrigger.upstream.name=web": 2, "reason=budget,outrigger.upstream.name=db": 0},
 		ejections:          {"reason=consecutive_failures,outrigger.upstream.name=web": 1, "reason=consecutive_failures,outrigger.upstream.name=db": 0},
@@ -130,7 +159,7 @@ func TestCollect(t *testing.T) {
 			}
 		}
 	}
-	for name, want := range map[string]float64{backendRequestTime: 1.5, backendLatency: .02, backendWeight: 2, backendActive: 2} {
+	for name, want := range map[string]float64{backendRequestTime: 1.5, backendLatency: .02, backendWeight: 2, backendActive: 2, backendShare: .25} {
 		if got := sums(t, all, name)["outrigger.backend.id=a,outrigger.backend.zone=z1,outrigger.upstream.name=web"]; got != want {
 			t.Errorf("%s is %v, not %v", name, got, want)
 		}
@@ -195,6 +224,9 @@ func TestManyBackends(t *testing.T) {
 	}
 	if n := sums(t, all, backendWeight)["outrigger.backend.id=_other,outrigger.upstream.name=web"]; n != 2*50 {
 		t.Errorf("the others have a weight of %v", n)
+	}
+	if n := sums(t, all, backendShare)["outrigger.backend.id=_other,outrigger.upstream.name=web"]; n != 50*.25 {
+		t.Errorf("the others have a share of %v", n)
 	}
 	if n := len(sums(t, all, backendLatency)); n != backendLimit {
 		t.Errorf("%d latencies: the others have none in common", n)

@@ -20,10 +20,19 @@ const (
 type Instrument struct {
 	Name        string
 	Kind        Kind
-	Unit        string // UCUM; durations are in "s" and, alone, not whole numbers
+	Unit        string // UCUM; durations are in "s"
 	Description string
 	Attributes  []attribute.Key // all that its series may carry
 	Buckets     []float64       // upper bounds, of a histogram
+}
+
+// whole tells that its measurements are whole numbers.
+func (i Instrument) whole() bool {
+	switch i.Unit {
+	case unitSeconds, unitShare, unitImbalance:
+		return false
+	}
+	return true
 }
 
 // Instruments lists every metric that the agent emits itself, in the order of
@@ -60,9 +69,18 @@ func Instruments() []Instrument {
 		{backendRequestTime, Counter, unitSeconds, "Sum of a backend's response times.", backend, nil},
 		{backendActive, UpDownCounter, unitRequests, "Requests or connections that a backend has.", backend, nil},
 		{backendWeight, Gauge, "{weight}", "A backend's weight in force; 0 when it is out.", backend, nil},
+		{backendShare, Gauge, unitShare, "The part of all requests that a backend should get by priorities, zones and weights alone.", backend, nil},
 		{backendLatency, Gauge, unitSeconds, "A backend's smoothed response time.", backend, nil},
+		{backendShadowRequests, Counter, unitRequests, "Requests or connections that the shadow strategy would have given a backend.", backend, nil},
 
 		{picks, Counter, "{pick}", "Choices of a backend.", keys(keyUpstream, labelStrategy, labelResult), nil},
+		{shadowPicks, Counter, "{pick}", "Choices of the shadow strategy, by whether it agreed with the one in force; none is where every backend was full by its count.",
+			keys(keyUpstream, labelStrategy, labelAgreed), nil},
+		{shadowImbalance, Gauge, unitImbalance, "How many times its planned share the backend has that has most of it in the last minute, of picks or of load, by strategy.",
+			keys(keyUpstream, labelStrategy, labelType), nil},
+		{queueWaiting, UpDownCounter, unitRequests, "Requests or connections that wait for a place at a backend.", keys(keyUpstream), nil},
+		{queueRequests, Counter, unitRequests, "Requests or connections that wanted to wait for a place at a backend, by what became of them.",
+			keys(keyUpstream, labelResult), nil},
 		{retries, Counter, "{retry}", "Further attempts after a failed one.", keys(keyUpstream, labelReason), nil},
 		{retryDenials, Counter, "{retry}", "Retries that were not allowed.", keys(keyUpstream, labelReason), nil},
 		{ejections, Counter, "{ejection}", "Backends taken out because of failed requests.", keys(keyUpstream, labelReason), nil},

@@ -26,6 +26,8 @@ type account struct {
 	picked    map[string]int64   // by strategy
 	unpicked  map[string]int64   // by strategy
 	ejections int64
+	shadow    map[string]*shadowTotals // by strategy
+	queue     struct{ placed, gaveUp, refused growing }
 
 	meter     *proxy.Meter
 	noBackend int64 // of meter, when last read
@@ -37,14 +39,27 @@ type serverKey struct{ id, address string }
 
 // reading is what a server's numbers were.
 type reading struct {
-	requests, ok, failed, ejections int64
-	busy                            time.Duration
+	requests, ok, failed, ejections, shadow int64
+	busy                                    time.Duration
 }
 
 // totals are a backend's counters.
 type totals struct {
-	ok, failed int64
-	busy       time.Duration
+	ok, failed, shadow int64
+	busy               time.Duration
+}
+
+// shadowTotals are what a shadow strategy was counted to do.
+type shadowTotals struct{ agreed, differed, unplaced growing }
+
+// growing makes a counter that only grows of a number that may begin anew.
+type growing struct{ last, sum int64 }
+
+func (g *growing) to(now int64) {
+	if now < g.last {
+		g.last = 0
+	}
+	g.sum, g.last = g.sum+now-g.last, now
 }
 
 // backend is one backend, or the rest of them, as it is reported.
@@ -52,6 +67,7 @@ type backend struct {
 	id, zone       string
 	totals         *totals
 	active, weight int64
+	share          float64
 	latency        time.Duration
 }
 
@@ -59,12 +75,19 @@ type backend struct {
 func (l ledger) account(u Upstream) *account {
 	a, ok := l[u.Name]
 	if !ok {
-		a = &account{backends: make(map[string]*totals), picked: make(map[string]int64), unpicked: make(map[string]int64)}
+		a = &account{
+			backends: make(map[string]*totals), picked: make(map[string]int64), unpicked: make(map[string]int64),
+			shadow: make(map[string]*shadowTotals),
+		}
 		l[u.Name] = a
 	}
 	if u.Meter != nil {
 		a.read(u)
 	}
+	a.queue.placed.to(u.Stats.Queued - u.Stats.GaveUp - int64(u.Stats.Waiting))
+	a.queue.gaveUp.to(u.Stats.GaveUp)
+	a.queue.refused.to(u.Stats.Refused)
+	a.readShadow(u.Stats.Shadow)
 	return a
 }
 
@@ -93,6 +116,28 @@ func (a *account) read(u Upstream) {
 		ended -= n
 	}
 	a.settled = max(a.settled, ended)
+}
+
+// readShadow brings up to date what the shadow strategy would have done. The
+// numbers of one that is not in force any more stay, and go on from 0 should it
+// come back.
+func (a *account) readShadow(s lb.ShadowStats) {
+	for name, t := range a.shadow {
+		if name != s.Strategy {
+			t.agreed.last, t.differed.last, t.unplaced.last = 0, 0, 0
+		}
+	}
+	if s.Strategy == "" {
+		return
+	}
+	t := a.shadow[s.Strategy]
+	if t == nil {
+		t = new(shadowTotals)
+		a.shadow[s.Strategy] = t
+	}
+	t.agreed.to(s.Agreed)
+	t.unplaced.to(s.Unplaced)
+	t.differed.to(s.Picks - s.Agreed - s.Unplaced)
 }
 
 // book adds what the servers did since the last time, and lists the backends;
@@ -136,7 +181,9 @@ func (b *backend) add(s lb.ServerStats, since reading) {
 	b.totals.ok += since.ok
 	b.totals.failed += since.failed
 	b.totals.busy += since.busy
+	b.totals.shadow += since.shadow
 	b.active += s.Active
+	b.share += s.Place.Share
 	b.weight += int64(s.Verdict.Weight)
 }
 
@@ -146,6 +193,9 @@ func advance(last reading, s lb.ServerStats) (now, since reading) {
 	if s.Requests < last.requests {
 		last = reading{}
 	}
+	if s.Shadow.Requests < last.shadow { // another shadow strategy
+		last.shadow = 0
+	}
 	now = reading{
 		requests: s.Requests,
 		// The three are not read at one moment.
@@ -153,6 +203,7 @@ func advance(last reading, s lb.ServerStats) (now, since reading) {
 		failed:    max(last.failed, s.Failures),
 		ejections: max(last.ejections, s.Ejections),
 		busy:      max(last.busy, s.Busy),
+		shadow:    s.Shadow.Requests,
 	}
 	return now, reading{
 		requests:  now.requests - last.requests,
@@ -160,5 +211,6 @@ func advance(last reading, s lb.ServerStats) (now, since reading) {
 		failed:    now.failed - last.failed,
 		ejections: now.ejections - last.ejections,
 		busy:      now.busy - last.busy,
+		shadow:    now.shadow - last.shadow,
 	}
 }

@@ -15,8 +15,9 @@ import (
 func TestCountersOnlyGrow(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	rig := newRig(t, trusting())
-	type server struct{ requests, failures, active int64 }
+	type server struct{ requests, failures, active, shadow int64 }
 	servers := make(map[int]*server)
+	stats := lb.Stats{Shadow: lb.ShadowStats{Strategy: "first"}}
 	last := make(map[string]map[string]float64)
 	for round := range 40 {
 		for i := range backendLimit * 3 / 2 {
@@ -28,17 +29,32 @@ func TestCountersOnlyGrow(t *testing.T) {
 			case s != nil:
 				s.requests += random.Int64N(5)
 				s.active = min(random.Int64N(3), s.requests)
+				s.shadow += random.Int64N(5)
 				s.failures = min(s.failures+random.Int64N(2), s.requests) // so that ok = requests-active-failures dips
 			}
 		}
-		u := Upstream{Name: "web", Strategy: "random", Protocol: "http"}
+		shadow := &stats.Shadow
+		agreed, unplaced, differed := random.Int64N(5), random.Int64N(2), random.Int64N(5)
+		shadow.Agreed, shadow.Unplaced, shadow.Picks = shadow.Agreed+agreed, shadow.Unplaced+unplaced, shadow.Picks+agreed+unplaced+differed
+		stats.Queued, stats.GaveUp, stats.Refused = stats.Queued+random.Int64N(5), stats.GaveUp+random.Int64N(2), stats.Refused+random.Int64N(2)
+		switch random.IntN(6) {
+		case 0: // a shadow strategy is set
+			*shadow = lb.ShadowStats{Strategy: []string{"first", "ip_hash"}[random.IntN(2)]}
+			for _, s := range servers {
+				s.shadow = 0
+			}
+		case 1: // the upstream's balancer is another one
+			stats = lb.Stats{Shadow: lb.ShadowStats{Strategy: shadow.Strategy}}
+		}
+		u := Upstream{Name: "web", Strategy: "random", Protocol: "http", Stats: stats}
 		for i := range backendLimit * 3 / 2 {
 			if s := servers[i]; s != nil {
 				u.Servers = append(u.Servers, serverStats(fmt.Sprintf("s%03d", i), "", health.Up, s.requests, s.failures, s.active))
+				u.Servers[len(u.Servers)-1].Shadow.Requests = s.shadow
 			}
 		}
 		all := rig.with(u).collect(t)
-		for _, name := range []string{backendRequests, backendRequestTime, picks, ejections} {
+		for _, name := range []string{backendRequests, backendRequestTime, picks, ejections, backendShadowRequests, shadowPicks, queueRequests} {
 			now := sums(t, all, name)
 			for series, v := range now {
 				if before, ok := last[name][series]; ok && v < before {
@@ -46,6 +62,22 @@ func TestCountersOnlyGrow(t *testing.T) {
 				}
 			}
 			last[name] = now
+		}
+	}
+}
+
+// A shadow strategy that comes back begins anew, and its counters go on.
+func TestShadowThatComesBack(t *testing.T) {
+	rig := newRig(t, trusting())
+	for _, step := range []struct {
+		strategy     string
+		agreed, want float64
+	}{{"first", 5, 5}, {"random", 3, 5}, {"", 0, 5}, {"first", 8, 13}, {"first", 2, 15}} {
+		all := rig.with(Upstream{Name: "web", Stats: lb.Stats{
+			Shadow: lb.ShadowStats{Strategy: step.strategy, Picks: int64(step.agreed), Agreed: int64(step.agreed)},
+		}}).collect(t)
+		if got := sums(t, all, shadowPicks)["agreed=true,strategy=first,outrigger.upstream.name=web"]; got != step.want {
+			t.Errorf("%+v: %v", step, got)
 		}
 	}
 }

@@ -31,7 +31,7 @@ func newMeters(m metric.Meter) (meters, error) {
 
 func (made meters) add(m metric.Meter, i Instrument) (err error) {
 	unit, description := metric.WithUnit(i.Unit), metric.WithDescription(i.Description)
-	whole := i.Unit != unitSeconds
+	whole := i.whole()
 	switch {
 	case i.Kind == Histogram:
 		made.histograms[i.Name], err = m.Float64Histogram(i.Name, unit, description, metric.WithExplicitBucketBoundaries(i.Buckets...))

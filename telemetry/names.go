@@ -28,6 +28,7 @@ const (
 	labelReason   = attribute.Key("reason")
 	labelStrategy = attribute.Key("strategy")
 	labelType     = attribute.Key("type")
+	labelAgreed   = attribute.Key("agreed")
 	labelSignal   = attribute.Key("signal")
 	labelVersion  = attribute.Key("version")
 	labelRevision = attribute.Key("revision")
@@ -64,8 +65,14 @@ const (
 	backendRequestTime    = "outrigger.backend.request.time"
 	backendActive         = "outrigger.backend.active_requests"
 	backendWeight         = "outrigger.backend.weight"
+	backendShare          = "outrigger.backend.share"
 	backendLatency        = "outrigger.backend.latency.ewma"
+	backendShadowRequests = "outrigger.backend.shadow.requests"
 	picks                 = "outrigger.picks"
+	shadowPicks           = "outrigger.shadow.picks"
+	shadowImbalance       = "outrigger.shadow.imbalance"
+	queueWaiting          = "outrigger.queue.waiting"
+	queueRequests         = "outrigger.queue.requests"
 	retries               = "outrigger.retries"
 	retryDenials          = "outrigger.retry.denials"
 	ejections             = "outrigger.ejections"
@@ -87,6 +94,8 @@ const (
 	unitSeconds     = "s"
 	unitRequests    = "{request}"
 	unitConnections = "{connection}"
+	unitShare       = "{share}"     // 0 to 1
+	unitImbalance   = "{imbalance}" // from 1, which is even
 )
 
 // Values of attributes.

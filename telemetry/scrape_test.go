@@ -51,7 +51,8 @@ func TestScrape(t *testing.T) {
 		"http_server_request_duration_seconds", "http_client_request_duration_seconds", "http_client_open_connections",
 		"outrigger_backend_count", "outrigger_backend_requests_total", "outrigger_backend_request_time_seconds_total",
 		"outrigger_backend_latency_ewma_seconds", "outrigger_tcp_io_bytes_total", "outrigger_discovery_staleness_seconds",
-		"outrigger_config_last_success_time_seconds", "outrigger_build_info", "go_goroutine_count", "target_info",
+		"outrigger_config_last_success_time_seconds", "outrigger_backend_share", "outrigger_backend_shadow_requests_total",
+		"outrigger_shadow_picks_total", "outrigger_shadow_imbalance", "outrigger_queue_waiting", "outrigger_queue_requests_total", "outrigger_build_info", "go_goroutine_count", "target_info",
 	} {
 		if families[name] == nil {
 			t.Errorf("no %s", name)

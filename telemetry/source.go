@@ -26,6 +26,14 @@ type Upstream struct {
 	Stats          lb.Stats
 	Servers        []lb.ServerStats // as Balancer.AllStats orders them
 	Catalog        *Catalog         // nil: static servers
+	Imbalance      Imbalance        // of the last minute; not looked at without a shadow strategy
+}
+
+// Imbalance is how many times its planned share the backend had that had most
+// of it, by picks and by the time they took: by those made, and by those that
+// the shadow strategy would have made. 0 is without any.
+type Imbalance struct {
+	Picks, ShadowPicks, Load, ShadowLoad float64
 }
 
 // Catalog is how the watch on an upstream's catalog is doing.

@@ -213,6 +213,89 @@ n/b      10.0.0.2:80  down        0     0%       0        10       1      -  cri
 	}
 }
 
+// Columns and lines are there where they tell something.
+func TestExplainTables(t *testing.T) {
+	since := time.Now().Add(-time.Minute)
+	row := func(id string, change func(*agent.Backend)) agent.Backend {
+		b := agent.Backend{ID: id, Address: id + ":80", State: "up", Usable: true, Rule: 13, Reason: "passing", Since: since, Weight: 1,
+			Share: .5, Tier: 1, Tiers: 1, Planned: .5, Ramp: 1, Catalog: agent.BackendCatalog{Status: "passing"}, Probe: agent.BackendProbe{Status: "off"}}
+		change(&b)
+		return b
+	}
+	same := func(*agent.Backend) {}
+	head := agent.UpstreamStatus{Name: "web", Listen: ":1", Protocol: "http", Strategy: "random"}
+	for name, tt := range map[string]struct {
+		e    func(*agent.Explanation)
+		want string
+	}{
+		"nothing": {func(e *agent.Explanation) { e.Backends = []agent.Backend{row("a", same)} }, `web on :1: http, random
+
+BACKEND  ADDRESS  STATE  WEIGHT  SHARE  ACTIVE  REQUESTS  FAILED  MEAN  CATALOG  PROBE  SINCE  RULE  WHY
+a        a:80     up          1    50%       0         0       0     -  passing  off     1m0s    13  passing
+`},
+		"all in the own zone": {func(e *agent.Explanation) {
+			e.Zone = "z1"
+			e.Backends = []agent.Backend{row("a", func(b *agent.Backend) { b.Zone = "z1" })}
+		}, `web on :1: http, random, zone "z1" first
+
+BACKEND  ADDRESS  STATE  WEIGHT  SHARE  ACTIVE  REQUESTS  FAILED  MEAN  CATALOG  PROBE  SINCE  RULE  WHY
+a        a:80     up          1    50%       0         0       0     -  passing  off     1m0s    13  passing
+`},
+		"tiers": {func(e *agent.Explanation) {
+			e.Zone = "z1"
+			e.Backends = []agent.Backend{
+				row("a", func(b *agent.Backend) { b.Zone, b.Tiers, b.Planned, b.Share = "z1", 2, .7, .69 }),
+				row("b", func(b *agent.Backend) {
+					b.Zone, b.Priority, b.Tier, b.Tiers, b.Planned, b.Share = "z2", 1, 2, 2, .3, .31
+				}),
+				row("c", func(b *agent.Backend) {
+					b.State, b.Usable, b.Tier, b.Tiers, b.Planned, b.Share, b.Ramp = "down", false, 0, 0, 0, 0, 0
+				}),
+			}
+		}, `web on :1: http, random, zone "z1" first
+
+BACKEND  ADDRESS  STATE  PRIORITY  ZONE  TIER    WEIGHT  PLAN  SHARE  ACTIVE  REQUESTS  FAILED  MEAN  CATALOG  PROBE  SINCE  RULE  WHY
+a        a:80     up            0  z1    1 of 2       1   70%    69%       0         0       0     -  passing  off     1m0s    13  passing
+b        b:80     up            1  z2    2 of 2       1   30%    31%       0         0       0     -  passing  off     1m0s    13  passing
+c        c:80     down          0        -            1    0%     0%       0         0       0     -  passing  off     1m0s    13  passing
+`},
+		"a shadow, a queue and oddities": {func(e *agent.Explanation) {
+			e.Catalog = &agent.CatalogStatus{Service: "web", Freshness: "fresh", Age: 1, Notes: []string{"x: its priority is odd"}}
+			e.Queue = &agent.QueueStatus{Length: 100, Waiting: 3, Queued: 20, GaveUp: 1, Refused: 2}
+			e.Shadow = &agent.ShadowStatus{Strategy: "first", Picks: 1204, AgreedShare: .43, Imbalance: agent.Imbalance{Picks: 1, ShadowPicks: 2, Load: 1.3, ShadowLoad: 1.25}}
+			e.Backends = []agent.Backend{row("a", func(b *agent.Backend) { b.ShadowShare, b.ShadowActive = 1, 4 })}
+		}, `web on :1: http, random; service "web" in Consul, fresh 1s
+odd: x: its priority is odd
+queue: 3 of 100 waiting; 20 waited so far, 1 gave up, 2 found it full
+shadow: first chose the same backend in 43% of 1204 picks
+imbalance of the last minute, 1 is even: picks 1.00, shadow 2.00; load 1.30, shadow 1.25
+
+BACKEND  ADDRESS  STATE  WEIGHT  PLAN  SHARE  SHADOW  ACTIVE  S-ACTIVE  REQUESTS  FAILED  MEAN  CATALOG  PROBE  SINCE  RULE  WHY
+a        a:80     up          1   50%    50%    100%       0         4         0       0     -  passing  off     1m0s    13  passing
+`},
+		"a slow start": {func(e *agent.Explanation) {
+			e.Backends = []agent.Backend{row("a", func(b *agent.Backend) { b.Ramp, b.Planned, b.Reason = .4, .3, "passing; 40% ramped" })}
+		}, `web on :1: http, random
+
+BACKEND  ADDRESS  STATE  WEIGHT  PLAN  SHARE  ACTIVE  REQUESTS  FAILED  MEAN  CATALOG  PROBE  SINCE  RULE  WHY
+a        a:80     up          1   30%    50%       0         0       0     -  passing  off     1m0s    13  passing; 40% ramped
+`},
+		"a subset": {func(e *agent.Explanation) {
+			e.Backends = []agent.Backend{row("a", func(b *agent.Backend) { b.Spared, b.Usable, b.Tier, b.Ramp, b.Planned = true, false, 0, 0, 0 })}
+		}, `web on :1: http, random
+
+BACKEND  ADDRESS  STATE  WEIGHT  PLAN  SHARE  ACTIVE  REQUESTS  FAILED  MEAN  CATALOG  PROBE  SINCE  RULE  WHY
+a        a:80     up          1    0%    50%       0         0       0     -  passing  off     1m0s    13  passing
+`},
+	} {
+		e := agent.Explanation{UpstreamStatus: head}
+		tt.e(&e)
+		if o := call(t, nil, "explain", "web", "-admin", answers(t, e)); o.stdout != tt.want {
+			t.Errorf("%s: got\n%s\nwant\n%s", name, o.stdout, tt.want)
+		}
+	}
+}
+
 func TestColourIsForTerminals(t *testing.T) {
 	tab := table{}
 	tab.header("A", "B")

@@ -3,7 +3,9 @@ package command
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/url"
+	"slices"
 
 	"github.com/outrigger-sidecar/outrigger/agent"
 )
@@ -27,30 +29,109 @@ func explain(ctx context.Context, env Env, args []string) int {
 		_, _ = env.Stdout.Write(raw)
 		return exitOK
 	}
-	fmt.Fprintf(env.Stdout, "%s on %s: %s, %s", e.Name, e.Listen, e.Protocol, e.Strategy)
+	head(env.Stdout, e)
+	fmt.Fprintln(env.Stdout)
+	backendTable(e).write(env.Stdout, coloured(env, env.Stdout))
+	return exitOK
+}
+
+// head prints what holds for all backends, and of that only what there is.
+func head(w io.Writer, e agent.Explanation) {
+	fmt.Fprintf(w, "%s on %s: %s, %s", e.Name, e.Listen, e.Protocol, e.Strategy)
+	if e.Zone != "" {
+		fmt.Fprintf(w, ", zone %q first", e.Zone)
+	}
 	if c := e.Catalog; c != nil {
-		fmt.Fprintf(env.Stdout, "; service %q in Consul, %s", c.Service, catalog(c).text)
+		fmt.Fprintf(w, "; service %q in Consul, %s", c.Service, catalog(c).text)
 		if c.Error != "" {
-			fmt.Fprintf(env.Stdout, "\nConsul: %s", printable(c.Error))
+			fmt.Fprintf(w, "\nConsul: %s", printable(c.Error))
 		}
 		for _, why := range c.Skipped {
-			fmt.Fprintf(env.Stdout, "\nleft out: %s", printable(why))
+			fmt.Fprintf(w, "\nleft out: %s", printable(why))
+		}
+		for _, what := range c.Notes {
+			fmt.Fprintf(w, "\nodd: %s", printable(what))
 		}
 	}
-	fmt.Fprintln(env.Stdout)
+	fmt.Fprintln(w)
 	if e.Panic {
-		fmt.Fprintln(env.Stdout, "panic: too few backends are up, so that others are used as well")
+		fmt.Fprintln(w, "panic: too few backends are up, so that others are used as well")
 	}
-	fmt.Fprintln(env.Stdout)
-	var t table
-	t.header("BACKEND", "ADDRESS", "STATE", "WEIGHT", "SHARE", "ACTIVE", "REQUESTS", "FAILED", "MEAN", "CATALOG", "PROBE", "SINCE", "RULE", "WHY")
+	if q := e.Queue; q != nil {
+		fmt.Fprintf(w, "queue: %d of %d waiting; %d waited so far, %d gave up, %d found it full\n", q.Waiting, q.Length, q.Queued, q.GaveUp, q.Refused)
+	}
+	if s := e.Shadow; s != nil {
+		fmt.Fprintf(w, "shadow: %s chose the same backend in %s of %d picks\n", s.Strategy, share(s.AgreedShare).text, s.Picks)
+		if i := s.Imbalance; i.Picks > 0 {
+			fmt.Fprintf(w, "imbalance of the last minute, 1 is even: picks %.2f, shadow %.2f; load %.2f, shadow %.2f\n",
+				i.Picks, i.ShadowPicks, i.Load, i.ShadowLoad)
+		}
+	}
+}
+
+// column is one column of a table of backends.
+type column struct {
+	name string
+	cell func(agent.Backend) cell
+}
+
+// backendTable is a row for each backend, with the columns that tell something.
+func backendTable(e agent.Explanation) *table {
+	columns := []column{
+		{"BACKEND", func(b agent.Backend) cell { return text(printable(b.ID)) }},
+		{"ADDRESS", func(b agent.Backend) cell { return text(printable(b.Address)) }},
+		{"STATE", func(b agent.Backend) cell { return cell{text: b.State, colour: stateColour(b.State)} }},
+	}
+	add := func(matters bool, name string, cell func(agent.Backend) cell) {
+		if matters {
+			columns = append(columns, column{name, cell})
+		}
+	}
+	some := func(is func(agent.Backend) bool) bool { return slices.ContainsFunc(e.Backends, is) }
+	grouped := some(func(b agent.Backend) bool { return b.Priority > 0 })
+	tiered := some(func(b agent.Backend) bool { return b.Tiers > 1 })
+	uneven := tiered || e.Shadow != nil || some(func(b agent.Backend) bool { return b.Spared || b.Usable && b.Ramp < 1 })
+
+	add(grouped, "PRIORITY", func(b agent.Backend) cell { return number("%d", b.Priority) })
+	add(e.Zone != "" && some(func(b agent.Backend) bool { return b.Zone != e.Zone }), "ZONE", func(b agent.Backend) cell { return text(printable(b.Zone)) })
+	add(tiered, "TIER", tier)
+	add(true, "WEIGHT", func(b agent.Backend) cell { return number("%d", b.Weight) })
+	add(uneven, "PLAN", func(b agent.Backend) cell { return share(b.Planned) })
+	add(true, "SHARE", func(b agent.Backend) cell { return share(b.Share) })
+	add(e.Shadow != nil, "SHADOW", func(b agent.Backend) cell { return share(b.ShadowShare) })
+	add(true, "ACTIVE", func(b agent.Backend) cell { return number("%d", b.Active) })
+	add(e.Shadow != nil, "S-ACTIVE", func(b agent.Backend) cell { return number("%d", b.ShadowActive) })
+	add(true, "REQUESTS", func(b agent.Backend) cell { return number("%d", b.Requests) })
+	add(true, "FAILED", func(b agent.Backend) cell { return number("%d", b.Failures) })
+	add(true, "MEAN", func(b agent.Backend) cell { return seconds(b.Mean) })
+	add(true, "CATALOG", func(b agent.Backend) cell { return text(b.Catalog.Status) })
+	add(true, "PROBE", func(b agent.Backend) cell { return text(b.Probe.Status) })
+	add(true, "SINCE", func(b agent.Backend) cell { return ago(b.Since) })
+	add(true, "RULE", func(b agent.Backend) cell { return number("%d", b.Rule) })
+	add(true, "WHY", func(b agent.Backend) cell { return text(printable(why(b))) })
+
+	t := new(table)
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = c.name
+	}
+	t.header(names...)
 	for _, b := range e.Backends {
-		t.add(text(printable(b.ID)), text(printable(b.Address)), cell{text: b.State, colour: stateColour(b.State)},
-			number("%d", b.Weight), share(b.Share), number("%d", b.Active), number("%d", b.Requests), number("%d", b.Failures),
-			seconds(b.Mean), text(b.Catalog.Status), text(b.Probe.Status), ago(b.Since), number("%d", b.Rule), text(printable(why(b))))
+		row := make([]cell, len(columns))
+		for i, c := range columns {
+			row[i] = c.cell(b)
+		}
+		t.add(row...)
 	}
-	t.write(env.Stdout, coloured(env, env.Stdout))
-	return exitOK
+	return t
+}
+
+// tier is where a backend stands among those that can be picked.
+func tier(b agent.Backend) cell {
+	if b.Tier == 0 {
+		return text("-")
+	}
+	return text(fmt.Sprintf("%d of %d", b.Tier, b.Tiers))
 }
 
 // why is the reason, and what the check that decided printed.

@@ -66,6 +66,7 @@ func (a *Agent) spec() spec {
 		text("log_level", &a.LogLevel, "info", oneOf("trace", "debug", "info", "warn", "error")),
 		text("log_format", &a.LogFormat, "text", oneOf("text", "json")),
 		duration("drain_timeout", &a.DrainTimeout, 30*time.Second),
+		text("zone", &a.Zone, "", printable),
 	}}
 }
 

@@ -24,6 +24,7 @@ type Agent struct {
 	LogLevel     string        // trace, debug, info, warn or error
 	LogFormat    string        // text or json
 	DrainTimeout time.Duration // how long requests in flight may take to finish at the end
+	Zone         string        // where this agent runs; "" is not known
 }
 
 // Consul tells how to reach Consul. Empty fields fall back to the CONSUL_*
@@ -95,9 +96,15 @@ type Upstream struct {
 	Protocol        string // http or tcp
 	BackendProtocol string // auto, http1 or h2c: how to talk to the backends of an http upstream
 	Strategy        string
-	HashOn          string // client_ip, path, header:NAME or cookie:NAME: the key of consistent_hash; tcp has client_ip only
+	HashOn          string  // client_ip, path, header:NAME or cookie:NAME: the key of consistent_hash; tcp has client_ip only
+	HashBalance     float64 // of the hashing strategies: a backend's bound on requests in flight, in shares; 0: none
+	ShadowStrategy  string  // asked and counted beside Strategy, but not obeyed; "" for none
+	PreferZone      bool    // backends in Agent.Zone first
 	Consul          *Service
 	Servers         []Server
+	Sticky          *Sticky // nil: no sessions
+	SlowStart       SlowStart
+	Subset          Subset
 	Health          Health
 	Retry           Retry
 	Timeouts        Timeouts
@@ -114,6 +121,8 @@ type Service struct {
 	Partition     string
 	Near          string // sort by round trip from this node; _agent means the local one
 	TaggedAddress string // use this tagged address (lan, wan, …) where an instance has it
+	ZoneFrom      string // locality, node_meta:KEY or service_meta:KEY
+	PriorityFrom  string // node_meta:KEY or service_meta:KEY; "": every instance has priority 0
 }
 
 // Server is a backend written down instead of discovered.
@@ -123,6 +132,28 @@ type Server struct {
 	Weight         int
 	MaxConnections int // requests (http) or connections (tcp) at once; 0: no limit
 	Zone           string
+	Priority       int // of its failover group, 0 the first
+}
+
+// Sticky keeps a client at one backend by a cookie, whatever the strategy.
+type Sticky struct {
+	Cookie string        // its name
+	TTL    time.Duration // how long the client keeps it; 0: until it is closed
+	Path   string        // below which the client sends it
+}
+
+// SlowStart has a backend that is new, or up again, begin with a part of its
+// share.
+type SlowStart struct {
+	Window       time.Duration // until it has the whole; 0: no slow start
+	Aggression   float64       // 1 is linear, more gives more share early
+	LeastPercent int           // of its share, to begin with
+}
+
+// Subset has the agent use some of very many backends.
+type Subset struct {
+	Size   int    // backends to use of each failover group and zone; 0: all
+	Client string // tells this agent from the others; "" is made up from its name and its host
 }
 
 // Health says how an upstream's backends are judged.
@@ -182,4 +213,7 @@ type Limits struct {
 	MaxConnections       int // from the app at once
 	MaxRequestsPerServer int // in flight at once at one backend, where it names no limit of its own
 	MaxHeaderBytes       int // of a request's or an answer's head
+
+	MaxQueue     int           // requests (http) or connections (tcp) that may wait where every backend is at its limit; 0: none
+	QueueTimeout time.Duration // the longest that one waits; 0: as long as it lives
 }

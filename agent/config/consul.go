@@ -69,5 +69,7 @@ func (s *Service) spec() spec {
 		text("partition", &s.Partition, "", consulName),
 		text("near", &s.Near, "", consulName),
 		text("tagged_address", &s.TaggedAddress, "", consulName),
+		text("zone_from", &s.ZoneFrom, "locality", metaKey("locality")),
+		text("priority_from", &s.PriorityFrom, "", orEmpty(metaKey())),
 	}}
 }

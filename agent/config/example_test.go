@@ -15,7 +15,7 @@ upstream "payments" {
 `))
 	u := c.Upstreams[0]
 	fmt.Println(u.Name, u.Listen, u.Strategy, u.Timeouts.Connect)
-	// Output: payments 127.0.0.1:9001 round_robin 1s
+	// Output: payments 127.0.0.1:9001 least_response_time 1s
 }
 
 func ExampleDiagnostics() {

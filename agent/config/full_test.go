@@ -73,7 +73,8 @@ func TestReference(t *testing.T) {
 	web, ledger := c.Upstreams[0], c.Upstreams[1]
 	c.Upstreams = nil
 	equal(t, "the blocks of the agent", c, Default())
-	equal(t, "upstream.consul", web.Consul, &Service{Name: "web"})
+	equal(t, "upstream.consul", web.Consul, &Service{Name: "web", ZoneFrom: "locality"})
+	equal(t, "upstream.sticky", ledger.Sticky, &Sticky{Cookie: "outrigger", Path: "/"})
 	equal(t, "server", ledger.Servers[0], Server{Name: "a", Address: "127.0.0.1:8081", Weight: 1})
 
 	check := Check{Type: "http"}

@@ -77,13 +77,21 @@ func brokenPromises(c Config) (broken []string) {
 		names[u.Name] = true
 		promise(slices.Contains(lb.Names(), u.Strategy), "the strategy is known")
 		promise(hashKey(u.HashOn) == nil, "hash_on is known")
+		promise(u.HashBalance == 0 || u.HashBalance >= 1, "hash_balance is none or at least 1")
+		promise(u.ShadowStrategy == "" || slices.Contains(lb.Names(), u.ShadowStrategy) && u.ShadowStrategy != u.Strategy, "the shadow strategy is another one that is known")
+		promise(u.SlowStart.Window >= 0 && u.SlowStart.Aggression > 0 && u.SlowStart.LeastPercent >= 1 && u.SlowStart.LeastPercent <= 100, "slow_start is in range")
+		promise(u.Subset.Size >= 0 && u.Limits.MaxQueue >= 0 && u.Limits.QueueTimeout >= 0, "subset and queue are not negative")
+		if s := u.Sticky; s != nil {
+			promise(u.Protocol == "http" && cookieName(s.Cookie) == nil && (s.TTL == 0 || s.TTL >= time.Second) && s.Path[0] == '/', "a session has a cookie")
+		}
 		promise(u.Protocol == "http" || u.Protocol == "tcp" && u.HashOn == "client_ip" && u.BackendProtocol == "auto", "the protocol is known")
 		promise((u.Consul != nil) != (len(u.Servers) > 0), "backends come from one place")
 		promise(u.Consul == nil || u.Consul.Name != "", "the service has a name")
+		promise(u.Consul == nil || metaKey("locality")(u.Consul.ZoneFrom) == nil && orEmpty(metaKey())(u.Consul.PriorityFrom) == nil, "zones and priorities come from somewhere")
 		servers := map[string]bool{}
 		for _, s := range u.Servers {
 			promise(!servers[s.Name] && backendAddress(s.Address) == nil, "servers have names and addresses")
-			promise(s.Weight >= 1 && s.Weight <= 65535 && s.MaxConnections >= 0, "servers have weights and limits")
+			promise(s.Weight >= 1 && s.Weight <= 65535 && s.MaxConnections >= 0 && s.Priority >= 0 && s.Priority <= lb.MaxPriority, "servers have weights and limits")
 			servers[s.Name] = true
 		}
 		if k := u.Health.Check; k != nil {

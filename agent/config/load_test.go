@@ -120,7 +120,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(diags)
 	}
 	u := DefaultUpstream("web")
-	u.Listen, u.Consul = "127.0.0.1:9001", &Service{Name: "web"}
+	u.Listen, u.Consul = "127.0.0.1:9001", &Service{Name: "web", ZoneFrom: "locality"}
 	want := Default()
 	want.Upstreams = []Upstream{u}
 	if !reflect.DeepEqual(c, want) {
@@ -200,6 +200,26 @@ func TestFileIsBounded(t *testing.T) {
 	for _, path := range []string{"large", os.DevNull, "."} {
 		if _, diags := Parse("agent.hcl", []byte(web+"agent { name = file(\""+path+"\") }\n")); !diags.HasErrors() {
 			t.Errorf("file(%q) was read", path)
+		}
+	}
+}
+
+func TestStrategyGoesByProtocol(t *testing.T) {
+	for protocol, want := range map[string]string{"http": "least_response_time", "tcp": "least_connections"} {
+		for written, want := range map[string]string{"": want, `strategy = "random"`: "random"} {
+			c, diags := Parse("agent.hcl", []byte(`
+upstream "a" {
+  listen   = "127.0.0.1:9001"
+  protocol = "`+protocol+`"
+  `+written+`
+  server "b" { address = "127.0.0.1:1" }
+}`))
+			if diags.HasErrors() {
+				t.Fatal(diags)
+			}
+			if got := c.Upstreams[0].Strategy; got != want {
+				t.Errorf("%s with %q has strategy %q, want %q", protocol, written, got, want)
+			}
 		}
 	}
 }

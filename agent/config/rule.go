@@ -180,6 +180,28 @@ func hashKey(s string) *problem {
 	return wrong("is unknown", "write one of client_ip, path, header:NAME, cookie:NAME")
 }
 
+// metaKey is the rule for where to read something of an instance: a key of its
+// node's or its own metadata, or one of the words.
+func metaKey(words ...string) rule[string] {
+	return func(s string) *problem {
+		kind, key, _ := strings.Cut(s, ":")
+		switch {
+		case slices.Contains(words, s), (kind == "node_meta" || kind == "service_meta") && metaPattern.MatchString(key):
+			return nil
+		case kind == "node_meta" || kind == "service_meta":
+			return wrong("has no valid key after a colon", `write one such as "`+kind+`:rack": letters, digits, '_' and '-'`)
+		}
+		options := append(slices.Clone(words), "node_meta", "service_meta")
+		if option, ok := nearest(kind, options); ok {
+			return wrong("is unknown", `did you mean "`+strings.Replace(s, kind, option, 1)+`"?`)
+		}
+		return wrong("is unknown", "write one of "+strings.Join(append(slices.Clone(words), "node_meta:KEY", "service_meta:KEY"), ", "))
+	}
+}
+
+// metaPattern is what Consul takes as a key of metadata.
+var metaPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+
 // isToken tells what may be the name of a header or a cookie: RFC 9110, 5.6.2.
 func isToken(s string) bool {
 	return s != "" && visibleASCII(s) == nil && !strings.ContainsAny(s, `"(),/:;<=>?@[\]{}`)

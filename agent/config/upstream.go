@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/outrigger-sidecar/outrigger/lb"
@@ -13,8 +12,11 @@ func (u *Upstream) spec() spec {
 			text("listen", &u.Listen, "", listenAddress).required(`write where the app connects: listen = "127.0.0.1:9001"`),
 			text("protocol", &u.Protocol, "http", oneOf("http", "tcp")),
 			text("backend_protocol", &u.BackendProtocol, "auto", oneOf("auto", "http1", "h2c")).except(&u.Protocol, "tcp"),
-			text("strategy", &u.Strategy, "round_robin", oneOf(lb.Names()...)),
+			text("strategy", &u.Strategy, "least_response_time", oneOf(lb.Names()...)),
 			text("hash_on", &u.HashOn, "client_ip", hashKey),
+			bind("hash_balance", &u.HashBalance, 0, parseNumber, shareBound),
+			text("shadow_strategy", &u.ShadowStrategy, "", orEmpty(oneOf(lb.Names()...))),
+			boolean("prefer_zone", &u.PreferZone, true),
 		},
 		blocks: []child{
 			{name: "consul", spec: func(string) spec {
@@ -29,6 +31,17 @@ func (u *Upstream) spec() spec {
 				s.done = func(*block) { u.Servers = append(u.Servers, server) }
 				return s
 			}},
+			{name: "sticky", spec: func(string) spec {
+				var sticky Sticky
+				s := sticky.spec()
+				s.done = func(b *block) {
+					sticky.finish(b, u)
+					u.Sticky = &sticky
+				}
+				return s
+			}},
+			one("slow_start", u.SlowStart.spec),
+			one("subset", u.Subset.spec),
 			one("health", u.Health.spec),
 			one("retry", u.Retry.spec),
 			one("timeouts", func() spec { return u.Timeouts.spec(&u.Protocol) }),
@@ -45,13 +58,7 @@ func (u *Upstream) finish(b *block) {
 	case len(servers) == 0 && len(consul) == 0:
 		b.decoder.reportAbsence(b.header, b.title+" has no backends", `write consul { service = "NAME" } or server "NAME" { address = "127.0.0.1:8081" }`)
 	}
-	switch {
-	case u.HashOn == "client_ip" || !b.sound("hash_on", "strategy", "protocol"):
-	case u.Protocol == "tcp":
-		b.reject("hash_on", fmt.Sprintf("hash_on %q does nothing with tcp", u.HashOn), `write "client_ip", all that is known of a connection`)
-	case u.Strategy != "consistent_hash":
-		b.reject("hash_on", fmt.Sprintf("hash_on %q does nothing with strategy %q", u.HashOn, u.Strategy), `write strategy = "consistent_hash" or remove it`)
-	}
+	u.finishBalancing(b)
 }
 
 func (s *Server) spec() spec {
@@ -60,6 +67,7 @@ func (s *Server) spec() spec {
 		whole("weight", &s.Weight, 1, 1, 65535),
 		count("max_connections", &s.MaxConnections, 0),
 		text("zone", &s.Zone, "", printable),
+		whole("priority", &s.Priority, 0, 0, lb.MaxPriority),
 	}}
 }
 
@@ -89,5 +97,7 @@ func (l *Limits) spec(protocol *string) spec {
 		count("max_connections", &l.MaxConnections, 0),
 		count("max_requests_per_server", &l.MaxRequestsPerServer, 0),
 		bind("max_header_bytes", &l.MaxHeaderBytes, 64<<10, parseSize).except(protocol, "tcp"),
+		count("max_queue", &l.MaxQueue, 0),
+		duration("queue_timeout", &l.QueueTimeout, time.Second),
 	}}
 }

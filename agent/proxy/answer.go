@@ -17,6 +17,7 @@ func (a *attempt) answer(resp *http.Response, took time.Duration) {
 	for name, values := range endToEnd(resp.Header) {
 		h[name] = values
 	}
+	a.keepSession(h)
 	if closing != nil || a.halfRead() {
 		h["Connection"] = []string{"close"}
 	}
@@ -47,6 +48,14 @@ func (a *attempt) answer(resp *http.Response, took time.Duration) {
 	a.exchange.fail(f)
 	if !f.blameless {
 		a.lease.Fail(f)
+	}
+}
+
+// keepSession has the client come back to the backend that answers, where it
+// would not by itself.
+func (a *attempt) keepSession(h http.Header) {
+	if token := a.lease.Token(); a.http.Sticky.Cookie != "" && token != a.prefer {
+		a.http.Sticky.set(h, token)
 	}
 }
 

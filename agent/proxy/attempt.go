@@ -159,6 +159,7 @@ func (a *attempt) request(server *lb.Server) *http.Request {
 		out.Body = a.body
 	}
 	forwarded(out.Header, r)
+	a.http.Sticky.strip(out.Header)
 	if hasToken(r.Header["Te"], "trailers") {
 		out.Header["Te"] = []string{"trailers"}
 	}

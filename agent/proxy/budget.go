@@ -48,3 +48,10 @@ func (b *budget) withdraw() bool {
 	b.balance -= 100
 	return true
 }
+
+// refund puts a retry back that there was no server for.
+func (b *budget) refund() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.balance = min(b.balance+100, b.ceiling())
+}

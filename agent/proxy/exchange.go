@@ -2,9 +2,12 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"runtime/debug"
 	"time"
+
+	"github.com/outrigger-sidecar/outrigger/lb"
 )
 
 // exchange is one request on its way and its answer on the way back.
@@ -15,10 +18,10 @@ type exchange struct {
 	start  time.Time
 	trace  Exchange
 	result Result
-	begun  bool     // some of the answer was sent
-	cut    bool     // the answer must be seen to be incomplete
-	gone   bool     // the client is not there any more
-	tried  []string // servers
+	begun  bool   // some of the answer was sent
+	cut    bool   // the answer must be seen to be incomplete
+	gone   bool   // the client is not there any more
+	prefer uint64 // the token of the client's session; 0 for none
 }
 
 // end closes the books, and deals with a fault of this program: the one
@@ -64,23 +67,22 @@ func (x *exchange) forward() {
 		// answer begins.
 		_ = http.NewResponseController(x.w).EnableFullDuplex()
 	}
-	key := x.http.key(x.r)
+	query := lb.Query{Key: x.http.key(x.r)}
+	x.prefer = x.http.Sticky.token(x.r.Header["Cookie"])
+	query.Prefer = x.prefer
 	var last *failure
 	for n := 0; ; n++ {
-		lease, err := x.http.Balancer.Select(key, x.tried...)
-		switch {
-		case err != nil && last != nil:
-			x.refuse(last)
-			return
-		case err != nil:
-			x.refuse(unselected(err))
-			return
-		case last != nil && !x.http.budget.withdraw():
-			lease.Release()
+		if last != nil && !x.http.budget.withdraw() {
 			x.http.Meter.Denied.Add(1)
 			x.refuse(last)
 			return
-		case last != nil:
+		}
+		lease, err := x.http.Balancer.Acquire(ctx, query)
+		if err != nil {
+			x.unplaced(err, last)
+			return
+		}
+		if last != nil {
 			x.http.Meter.Retries.Add(1)
 		}
 		a := attempt{exchange: x, lease: &lease, number: n, after: last}
@@ -89,15 +91,40 @@ func (x *exchange) forward() {
 			return
 		}
 		if x.gone {
-			x.result.Cancelled, x.cut = true, true // or net/http answers for us
+			x.giveUp()
 			return
 		}
 		if n >= x.http.Retry.Max || !a.repeatable(last) {
 			x.refuse(last)
 			return
 		}
-		x.tried = append(x.tried, lease.Server().ID)
+		query.Tried = append(query.Tried, lease.Server().ID)
 	}
+}
+
+// unplaced ends an exchange for which there is no server, or no more after the
+// last failed. It may have waited for one until the client had enough of it, or
+// we.
+func (x *exchange) unplaced(err error, last *failure) {
+	if last != nil {
+		x.http.budget.refund()
+	}
+	ours, timedOut := errors.AsType[*failure](err)
+	switch {
+	case timedOut:
+		x.refuse(ours)
+	case errors.Is(err, context.Canceled):
+		x.giveUp()
+	case last != nil:
+		x.refuse(last)
+	default:
+		x.refuse(unselected(err))
+	}
+}
+
+// giveUp ends an exchange whose client is not there any more.
+func (x *exchange) giveUp() {
+	x.result.Cancelled, x.cut = true, true // or net/http answers for us
 }
 
 func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }

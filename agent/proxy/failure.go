@@ -32,6 +32,7 @@ const (
 	RequestTimeout   Kind = "timeout"         // the whole request took too long
 	NoBackend        Kind = "no_backend"      // none known or none healthy
 	AtCapacity       Kind = "queue_full"      // every backend, or the upstream, is at its limit
+	QueueTimeout     Kind = "queue_timeout"   // the same, and waiting for a place took too long
 	BadRequest       Kind = "bad_request"
 	Internal         Kind = "internal" // a fault of this program
 )
@@ -54,6 +55,7 @@ var kinds = map[Kind]struct {
 	RequestTimeout:   {504, "http_response_timeout", 4, "timeout \"request\": the request as a whole took too long"},
 	NoBackend:        {503, "destination_unavailable", 14, "there is no usable backend"},
 	AtCapacity:       {503, "connection_limit_reached", 8, "at capacity"},
+	QueueTimeout:     {503, "connection_limit_reached", 8, "at capacity"},
 	BadRequest:       {400, "http_request_error", 13, "bad request"},
 	Internal:         {502, "proxy_internal_error", 13, "internal error"},
 }
@@ -61,7 +63,7 @@ var kinds = map[Kind]struct {
 // Kinds lists every kind of failure.
 func Kinds() []Kind {
 	return []Kind{ConnectRefused, ConnectTimeout, ConnectFailed, DNS, Reset, BadResponse, FirstByteTimeout,
-		IdleTimeout, RequestTimeout, NoBackend, AtCapacity, BadRequest, Internal}
+		IdleTimeout, RequestTimeout, NoBackend, AtCapacity, QueueTimeout, BadRequest, Internal}
 }
 
 // failure is one that happened. As an error it also is the cause with which a
@@ -100,7 +102,11 @@ func (f *failure) connecting() bool {
 // unselected is the failure behind an error of Balancer.Select.
 func unselected(err error) *failure {
 	if errors.Is(err, lb.ErrNoCapacity) {
-		return &failure{kind: AtCapacity, err: err}
+		kind := AtCapacity
+		if errors.Is(err, lb.ErrQueueTimeout) {
+			kind = QueueTimeout
+		}
+		return &failure{kind: kind, err: err}
 	}
 	return &failure{kind: NoBackend, err: err}
 }
@@ -153,7 +159,7 @@ func (f *failure) answer(w http.ResponseWriter, r *http.Request, upstream string
 		status = f.status
 	}
 	text := fmt.Sprintf("outrigger: upstream %q: %s", upstream, k.text)
-	if f.err != nil && (f.kind == BadRequest || f.kind == NoBackend || f.kind == AtCapacity) {
+	if f.err != nil && (f.kind == BadRequest || f.kind == NoBackend || f.kind == AtCapacity || f.kind == QueueTimeout) {
 		text += ": " + strings.TrimPrefix(f.err.Error(), "lb: ")
 	}
 	h := w.Header()

@@ -98,7 +98,7 @@ func startTCP(t testing.TB, o Options, backends ...string) *front {
 // inOrder picks the first server that may be picked.
 type inOrder struct{}
 
-func (inOrder) Name() string                           { return "in_order" }
+func (inOrder) Name() string                  { return "in_order" }
 func (inOrder) Prepare(r lb.Roster) lb.Picker { return inOrderPicker(r.Candidates) }
 
 type inOrderPicker []*lb.Candidate

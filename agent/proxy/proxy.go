@@ -37,6 +37,7 @@ type Options struct {
 	ErrorLog *log.Logger // what the HTTP server has to say; nil: the standard logger
 	Backend  Protocol    // HTTP only
 	HashOn   string      // HTTP only; see keyOf. "" means client_ip
+	Sticky   Sticky      // HTTP only
 	Retry    Retry
 	Timeouts Timeouts
 	Limits   Limits
@@ -72,8 +73,7 @@ type Timeouts struct {
 
 // Limits bound what a server takes on; 0 means no limit.
 type Limits struct {
-	MaxRequests          int // in flight at once (HTTP)
-	MaxConnections       int // from the app at once; more wait to be accepted
-	MaxRequestsPerServer int // left to the balancer's servers
-	MaxHeaderBytes       int // of a request's or an answer's head
+	MaxRequests    int // in flight at once (HTTP)
+	MaxConnections int // from the app at once; more wait to be accepted
+	MaxHeaderBytes int // of a request's or an answer's head
 }

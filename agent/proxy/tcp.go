@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/net/netutil"
+
+	"github.com/outrigger-sidecar/outrigger/lb"
 )
 
 // TCP serves an upstream by carrying the bytes of each connection to a backend
@@ -94,25 +96,27 @@ func (t *TCP) handle(app net.Conn) {
 // then carries bytes until both sides are done.
 func (t *TCP) forward(app net.Conn) *failure {
 	var (
-		key   = clientIP(app.RemoteAddr().String())
+		query = lb.Query{Key: clientIP(app.RemoteAddr().String())}
 		dial  = dialer{t.Timeouts.Connect, t.Meter}
-		tried []string
 		last  *failure
 	)
 	for n := 0; ; n++ {
-		lease, err := t.Balancer.Select(key, tried...)
-		if err != nil {
-			if last == nil {
-				last = unselected(err)
-			}
-			return last
-		}
 		if last != nil && !t.budget.withdraw() {
-			lease.Release()
 			t.Meter.Denied.Add(1)
 			return last
 		}
-		if last != nil {
+		// While it waits in a queue, an app that hangs up is not noticed: its
+		// end of the stream may as well be half a close.
+		lease, err := t.Balancer.Acquire(t.ctx, query)
+		switch {
+		case err != nil && t.ctx.Err() != nil:
+			return nil // cut by a drain
+		case err != nil && last != nil:
+			t.budget.refund()
+			return last
+		case err != nil:
+			return unselected(err)
+		case last != nil:
 			t.Meter.Retries.Add(1)
 		}
 		start := time.Now()
@@ -131,7 +135,7 @@ func (t *TCP) forward(app net.Conn) *failure {
 		if n >= t.Retry.Max {
 			return last
 		}
-		tried = append(tried, lease.Server().ID)
+		query.Tried = append(query.Tried, lease.Server().ID)
 	}
 }
 

@@ -33,6 +33,7 @@ func (a *attempt) switchProtocols(resp *http.Response, took time.Duration) *fail
 	head := endToEnd(resp.Header)
 	head["Connection"] = []string{"Upgrade"}
 	head["Upgrade"] = []string{agreed}
+	a.keepSession(head)
 	_ = app.SetDeadline(time.Time{}) // those of the HTTP server were for requests
 	if _, err := fmt.Fprintf(buffered, "HTTP/1.1 %s\r\n", resp.Status); err == nil {
 		err = head.Write(buffered)

@@ -25,7 +25,7 @@ func snapshotOf(entries []*api.ServiceEntry, q Query) discovery.Snapshot {
 		if e.Service.Kind != api.ServiceKindTypical {
 			continue // proxies and gateways speak mutual TLS of the mesh
 		}
-		i := instanceOf(e, q.TaggedAddress, ignored)
+		i, odd := instanceOf(e, q, ignored)
 		if q.Datacenter != "" {
 			i.ID = q.Datacenter + "/" + i.ID // nodes elsewhere may have the same names
 		}
@@ -33,11 +33,15 @@ func snapshotOf(entries []*api.ServiceEntry, q Query) discovery.Snapshot {
 			s.Skipped = append(s.Skipped, i.ID+": no port and no socket is registered")
 			continue
 		}
+		if odd != "" {
+			s.Notes = append(s.Notes, i.ID+": "+odd)
+		}
 		s.Instances = append(s.Instances, i)
 	}
 	slices.SortFunc(s.Instances, func(a, b discovery.Instance) int { return strings.Compare(a.ID, b.ID) })
 	s.Instances, s.Skipped = distinct(s.Instances, s.Skipped)
 	slices.Sort(s.Skipped)
+	slices.Sort(s.Notes)
 	return s
 }
 
@@ -58,7 +62,7 @@ func distinct(sorted []discovery.Instance, skipped []string) ([]discovery.Instan
 			continue
 		}
 		kept := &out[first]
-		kept.Weight = max(kept.Weight, i.Weight)
+		kept.Weight, kept.Priority = max(kept.Weight, i.Weight), min(kept.Priority, i.Priority)
 		if i.Declared.Status < kept.Declared.Status { // statuses go from well to ill
 			kept.Declared, kept.Checks = i.Declared, i.Checks
 		}
@@ -67,25 +71,31 @@ func distinct(sorted []discovery.Instance, skipped []string) ([]discovery.Instan
 	return out, skipped
 }
 
-func instanceOf(e *api.ServiceEntry, taggedAddress string, ignored map[string]bool) discovery.Instance {
-	i := discovery.Instance{
+// instanceOf makes an instance of an entry, and says what was odd about it, ""
+// for nothing.
+func instanceOf(e *api.ServiceEntry, q Query, ignored map[string]bool) (i discovery.Instance, odd string) {
+	i = discovery.Instance{
 		ID:       identify(e),
-		Address:  addressOf(e, taggedAddress),
+		Address:  addressOf(e, q.TaggedAddress),
 		Weight:   min(max(1, e.Service.Weights.Passing), maxWeight),
-		Zone:     zoneOf(e),
+		Zone:     zoneOf(e, q.ZoneFrom),
 		Metadata: e.Service.Meta,
 		Declared: declarationOf(e.Checks, ignored),
 		Checks:   checksOf(e.Checks, ignored),
 	}
+	i.Priority, odd = priorityOf(e, q.PriorityFrom)
 	i.Declared.WarningWeight = min(max(0, e.Service.Weights.Warning), maxWeight)
 	if e.Service.Weights == (api.AgentWeights{}) { // absent, as from old servers
 		i.Declared.WarningWeight = 1
 	}
-	return i
+	return i, odd
 }
 
 // maxWeight is the largest that Consul itself takes.
 const maxWeight = 65535
+
+// maxPriority is the last failover group that there can be.
+const maxPriority = 127
 
 // identify makes a key of what identifies a service instance to Consul: its ID
 // alone is only unique on its node, and node IDs may be missing.
@@ -124,12 +134,42 @@ func addressOf(e *api.ServiceEntry, tag string) string {
 	return ""
 }
 
-func zoneOf(e *api.ServiceEntry) string {
+// zoneOf is where an instance runs, "" where nothing says so.
+func zoneOf(e *api.ServiceEntry, from string) string {
+	if from != "" {
+		return metaOf(e, from)
+	}
 	if l := e.Service.Locality; l != nil && l.Zone != "" {
 		return l.Zone
 	}
 	if l := e.Node.Locality; l != nil {
 		return l.Zone
+	}
+	return ""
+}
+
+// priorityOf is an instance's failover group. One that says nothing of it is
+// in the first, and so is one whose word cannot be read: it may be all there
+// is, so that leaving it out would be worse.
+func priorityOf(e *api.ServiceEntry, from string) (priority int, odd string) {
+	value := strings.TrimSpace(metaOf(e, from))
+	if value == "" {
+		return 0, ""
+	}
+	priority, err := strconv.Atoi(value)
+	if err != nil || priority < 0 || priority > maxPriority {
+		return 0, fmt.Sprintf("its priority %.60q is no whole number from 0 to %d, and counts as 0", value, maxPriority)
+	}
+	return priority, ""
+}
+
+// metaOf is the metadata at node_meta:KEY or service_meta:KEY, "" for none.
+func metaOf(e *api.ServiceEntry, from string) string {
+	if key, ok := strings.CutPrefix(from, "node_meta:"); ok {
+		return e.Node.Meta[key]
+	}
+	if key, ok := strings.CutPrefix(from, "service_meta:"); ok {
+		return e.Service.Meta[key]
 	}
 	return ""
 }

@@ -84,9 +84,9 @@ func TestWeights(t *testing.T) {
 		{70000, 70000, 65535, 65535},
 		{-1, -1, 1, 0},
 	} {
-		i := instanceOf(entry(func(e *api.ServiceEntry) {
+		i, _ := instanceOf(entry(func(e *api.ServiceEntry) {
 			e.Service.Weights = api.AgentWeights{Passing: tt.passing, Warning: tt.warning}
-		}), "", nil)
+		}), Query{}, nil)
 		if i.Weight != tt.weight || i.Declared.WarningWeight != tt.warningWeight {
 			t.Errorf("weights %d and %d become %d and %d", tt.passing, tt.warning, i.Weight, i.Declared.WarningWeight)
 		}
@@ -171,16 +171,94 @@ func TestIDsTellTenantsApart(t *testing.T) {
 }
 
 func TestZones(t *testing.T) {
-	if z := zoneOf(entry()); z != "" {
-		t.Errorf("no locality gives %q", z)
-	}
-	if z := zoneOf(entry(func(e *api.ServiceEntry) { e.Node.Locality = &api.Locality{Zone: "n"} })); z != "n" {
-		t.Errorf("the node's gives %q", z)
-	}
-	if z := zoneOf(entry(func(e *api.ServiceEntry) {
+	located := func(e *api.ServiceEntry) {
 		e.Node.Locality, e.Service.Locality = &api.Locality{Zone: "n"}, &api.Locality{Zone: "s"}
-	})); z != "s" {
-		t.Errorf("both give %q", z)
+	}
+	tagged := func(e *api.ServiceEntry) {
+		e.Node.Meta, e.Service.Meta = map[string]string{"rack": "r1"}, map[string]string{"rack": "r2"}
+	}
+	for _, tt := range []struct {
+		name, from, want string
+		entry            *api.ServiceEntry
+	}{
+		{"no locality", "", "", entry()},
+		{"the node's", "", "n", entry(func(e *api.ServiceEntry) { e.Node.Locality = &api.Locality{Zone: "n"} })},
+		{"the service's before it", "", "s", entry(located)},
+		{"metadata that nobody asked for", "", "s", entry(located, tagged)},
+		{"metadata of the node", "node_meta:rack", "r1", entry(located, tagged)},
+		{"metadata of the service", "service_meta:rack", "r2", entry(located, tagged)},
+		{"metadata that is not there", "service_meta:zone", "", entry(located, tagged)},
+		{"no metadata at all", "node_meta:rack", "", entry(located)},
+	} {
+		s := snapshotOf([]*api.ServiceEntry{tt.entry}, Query{ZoneFrom: tt.from})
+		if z := s.Instances[0].Zone; z != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, z, tt.want)
+		}
+	}
+}
+
+// Whatever an instance says of its priority, it is not left out.
+func TestPriorities(t *testing.T) {
+	for _, tt := range []struct {
+		from, node, service string
+		want                int
+		odd                 bool
+	}{
+		{"", "5", "6", 0, false},
+		{"node_meta:group", "5", "6", 5, false},
+		{"service_meta:group", "5", "6", 6, false},
+		{"service_meta:group", "5", "", 0, false},
+		{"service_meta:group", "5", "  ", 0, false},
+		{"service_meta:group", "", " 127\n", 127, false},
+		{"service_meta:group", "", "128", 0, true},
+		{"service_meta:group", "", "-1", 0, true},
+		{"service_meta:group", "", "1.5", 0, true},
+		{"service_meta:group", "", "first\x1b", 0, true},
+		{"node_meta:group", "99999999999999999999", "", 0, true},
+	} {
+		s := snapshotOf([]*api.ServiceEntry{entry(func(e *api.ServiceEntry) {
+			e.Node.Meta, e.Service.Meta = map[string]string{"group": tt.node}, map[string]string{"group": tt.service}
+		})}, Query{PriorityFrom: tt.from})
+		if len(s.Instances) != 1 || len(s.Skipped) != 0 {
+			t.Fatalf("%+v: left out: %q", tt, s.Skipped)
+		}
+		if p := s.Instances[0].Priority; p != tt.want || (len(s.Notes) > 0) != tt.odd {
+			t.Errorf("%+v: %d, notes %q", tt, p, s.Notes)
+		}
+		if tt.odd && !strings.HasPrefix(s.Notes[0], "n1/web-1: its priority ") {
+			t.Errorf("%+v: noted as %q", tt, s.Notes)
+		}
+	}
+	if s := snapshotOf([]*api.ServiceEntry{entry()}, Query{PriorityFrom: "service_meta:group"}); s.Instances[0].Priority != 0 || s.Notes != nil {
+		t.Errorf("without metadata: %+v", s)
+	}
+}
+
+// An answer that an earlier version kept on disk is known by these words.
+func TestQuestionsKeepTheirNames(t *testing.T) {
+	q := Query{Service: "web", Filter: "f", Datacenter: "dc", Namespace: "ns", Partition: "p", Near: "n", TaggedAddress: "lan"}
+	const before = "{Service:web Filter:f Datacenter:dc Namespace:ns Partition:p Near:n TaggedAddress:lan}"
+	if got := q.String(); got != before {
+		t.Errorf("got %s", got)
+	}
+	seen := map[string]bool{before: true}
+	peer, ignore := q, q
+	peer.Peer, ignore.Ignore = "east", "mem"
+	for _, q := range []Query{peer, ignore} {
+		if seen[q.String()] {
+			t.Errorf("two questions are both %s", q)
+		}
+		seen[q.String()] = true
+	}
+	for _, from := range []string{"node_meta:a", "service_meta:a"} {
+		zone, priority := q, q
+		zone.ZoneFrom, priority.PriorityFrom = from, from
+		for _, q := range []Query{zone, priority} {
+			if seen[q.String()] {
+				t.Errorf("two questions are both %s", q)
+			}
+			seen[q.String()] = true
+		}
 	}
 }
 
@@ -198,20 +276,22 @@ func TestFilters(t *testing.T) {
 }
 
 func FuzzSnapshotOf(f *testing.F) {
-	f.Add([]byte(`[{"Node":{"Node":"n","Address":"::1"},"Service":{"ID":"a","Port":1},"Checks":[{"CheckID":"c","Status":"critical"}]}]`), "lan")
-	f.Add([]byte(`[null,{"Service":null},{"Node":{},"Service":{"Ports":[{"Default":true}],"TaggedAddresses":{"lan":{}}}}]`), "lan")
-	f.Fuzz(func(t *testing.T, raw []byte, tag string) {
+	f.Add([]byte(`[{"Node":{"Node":"n","Address":"::1"},"Service":{"ID":"a","Port":1},"Checks":[{"CheckID":"c","Status":"critical"}]}]`), "lan", "", "")
+	f.Add([]byte(`[null,{"Service":null},{"Node":{},"Service":{"Ports":[{"Default":true}],"TaggedAddresses":{"lan":{}}}}]`), "lan", "node_meta:z", "service_meta:p")
+	f.Add([]byte(`[{"Node":{"Node":"n","Address":"::1","Meta":{"z":"a","p":"7"}},"Service":{"ID":"a","Port":1,"Meta":{"p":"x"}}}]`), "", "node_meta:z", "service_meta:p")
+	f.Fuzz(func(t *testing.T, raw []byte, tag, zone, priority string) {
 		var entries []*api.ServiceEntry
 		if json.Unmarshal(raw, &entries) != nil {
 			return
 		}
-		s := snapshotOf(entries, Query{TaggedAddress: tag, Ignore: tag})
+		q := Query{TaggedAddress: tag, ZoneFrom: zone, PriorityFrom: priority, Ignore: tag}
+		s := snapshotOf(entries, q)
 		addresses := make(map[string]bool)
 		for i, instance := range s.Instances {
 			if len(instance.Checks) > checksLimit {
 				t.Errorf("%d checks", len(instance.Checks))
 			}
-			if instance.Address == "" || instance.Weight < 1 || addresses[instance.Address] {
+			if instance.Address == "" || instance.Weight < 1 || instance.Priority < 0 || instance.Priority > maxPriority || addresses[instance.Address] {
 				t.Errorf("of no use: %+v", instance)
 			}
 			addresses[instance.Address] = true
@@ -219,7 +299,7 @@ func FuzzSnapshotOf(f *testing.F) {
 				t.Errorf("%q comes after %q", instance.ID, s.Instances[i-1].ID)
 			}
 		}
-		if again := snapshotOf(entries, Query{TaggedAddress: tag, Ignore: tag}); !again.Equal(s) {
+		if again := snapshotOf(entries, q); !again.Equal(s) {
 			t.Error("the same entries give another snapshot")
 		}
 	})

@@ -24,6 +24,26 @@ type Query struct {
 	Near          string // sort by round trip from this node
 	TaggedAddress string // use this tagged address where an instance has it
 	Ignore        string // checks that have no say in an instance's health; see IgnoreOf
+	ZoneFrom      string // node_meta:KEY or service_meta:KEY; "": the service's locality, else its node's
+	PriorityFrom  string // node_meta:KEY or service_meta:KEY; "": all have priority 0
+}
+
+// String names the question. It is the same from one version to the next, so
+// that an answer kept on disk is known again.
+func (q Query) String() string {
+	type asked struct{ Service, Filter, Datacenter, Namespace, Partition, Near, TaggedAddress string }
+	s := fmt.Sprintf("%+v", asked{q.Service, q.Filter, q.Datacenter, q.Namespace, q.Partition, q.Near, q.TaggedAddress})
+	for _, later := range []struct{ what, value string }{
+		{"zone from", q.ZoneFrom}, {"priority from", q.PriorityFrom}, {"peer", q.Peer},
+	} {
+		if later.value != "" {
+			s += " " + later.what + " " + later.value
+		}
+	}
+	if q.Ignore != "" {
+		s += fmt.Sprintf(" ignore %q", q.Ignore)
+	}
+	return s
 }
 
 // FilterOf puts tags that an instance must carry and a filter expression into

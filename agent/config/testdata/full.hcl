@@ -5,6 +5,7 @@ agent {
   log_level     = "debug"
   log_format    = "json"
   drain_timeout = "31s"
+  zone          = "eu-1"
 }
 consul {
   address    = "https://consul.internal:8501/prefix"
@@ -48,6 +49,9 @@ upstream "web" {
   backend_protocol = "h2c"
   strategy         = "consistent_hash"
   hash_on          = "cookie:session"
+  hash_balance     = 1.25
+  shadow_strategy  = "least_connections"
+  prefer_zone      = false
   consul {
     service        = "web-service"
     tags           = ["v2", "blue"]
@@ -57,6 +61,22 @@ upstream "web" {
     partition      = "part3"
     near           = "_agent"
     tagged_address = "lan"
+    zone_from      = "node_meta:rack"
+    priority_from  = "service_meta:failover_group"
+  }
+  sticky {
+    cookie = "outrigger"
+    ttl    = "1h"
+    path   = "/shop"
+  }
+  slow_start {
+    window        = "33s"
+    aggression    = 1.5
+    least_percent = 12
+  }
+  subset {
+    size   = 20
+    client = "7"
   }
   health {
     panic_threshold = 51
@@ -96,6 +116,8 @@ upstream "web" {
     max_connections         = 102
     max_requests_per_server = 103
     max_header_bytes        = "1MiB"
+    max_queue               = 104
+    queue_timeout           = "3s"
   }
 }
 upstream "db" {
@@ -106,6 +128,7 @@ upstream "db" {
     weight          = 7
     max_connections = 104
     zone            = "eu-1"
+    priority        = 1
   }
   server "b" { address = "unix:///run/db.sock" }
   health {
