@@ -136,7 +136,18 @@ func (a *Agent) connect(c config.Config) (*consul.Client, *discovery.Hub[consul.
 // turned logs how a watch is doing when that changes.
 func (a *Agent) turned(q consul.Query, s discovery.Status) {
 	logger := a.log.With("service", q.Service)
-	if s.Err == nil {
+	switch {
+	case s.Err == nil && s.Suspicion != nil:
+		logger.Warn("Consul's answer is not believed before it is confirmed; nothing is removed",
+			"reason", s.Suspicion.Reason, "missing", s.Suspicion.Missing)
+		return
+	case s.Err == nil && s.Ended != "":
+		logger.Info("the suspicion is over", "outcome", s.Ended, "index", s.Index)
+		return
+	case s.Err == nil && s.Hidden:
+		logger.Warn("Consul hides instances for want of permission: the token needs service:read, and node:read on their nodes")
+		return
+	case s.Err == nil:
 		logger.Info("Consul answers again", "index", s.Index)
 		return
 	}

@@ -3,10 +3,18 @@ package discovery
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 )
 
 // Hub runs one watch for all who ask for the same. K says what is asked for.
 type Hub[K comparable] struct {
+	// Cap is how many watches may wait at the source at once; those beyond ask
+	// now and then until there is room. 0 is no bound. Set it before use.
+	Cap int
+	// Crowded is told of every watch opened beyond four fifths of Cap; nil
+	// tells nobody. It must be quick, and leave the hub alone.
+	Crowded func(watches, limit int)
+
 	open func(K) *Watcher
 
 	ctx    context.Context
@@ -23,6 +31,7 @@ type watch struct {
 	stop    context.CancelFunc
 	last    *Snapshot
 	readers map[*Subscription]struct{}
+	waits   atomic.Bool // at the source; else it polls
 }
 
 // NewHub makes a hub that opens watches with open. Close ends them.
@@ -65,26 +74,26 @@ func (s *Subscription) put(snapshot Snapshot) {
 
 // Subscribe listens to the watch for key, and starts it for the first. Whoever
 // comes later has the last snapshot at once.
-func (h *Hub[K]) Subscribe(key K) *Subscription {
+func (h *Hub[K]) Subscribe(key K) *Subscription { return h.Resume(key, Snapshot{}) }
+
+// Resume is Subscribe where something is known from before, such as from an
+// Archive: a watch that it starts judges its first answers beside that.
+func (h *Hub[K]) Resume(key K, known Snapshot) *Subscription {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	w, ok := h.watches[key]
 	if !ok {
-		ctx, stop := context.WithCancel(h.ctx)
-		w = &watch{watcher: h.open(key), stop: stop, readers: make(map[*Subscription]struct{})}
-		h.watches[key] = w
-		h.wg.Go(func() {
-			w.watcher.Run(ctx, func(s Snapshot) { h.publish(w, s) })
-		})
+		w = h.start(key, known)
 	}
 	s := &Subscription{C: make(chan Snapshot, 1), status: w.watcher.Status}
 	s.close = sync.OnceFunc(func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		delete(w.readers, s)
-		if len(w.readers) == 0 {
+		if len(w.readers) == 0 && h.watches[key] == w {
 			w.stop()
 			delete(h.watches, key)
+			h.makeRoom(w)
 		}
 	})
 	w.readers[s] = struct{}{}
@@ -92,6 +101,37 @@ func (h *Hub[K]) Subscribe(key K) *Subscription {
 		s.put(*w.last)
 	}
 	return s
+}
+
+// start opens a watch; the caller holds h.mu.
+func (h *Hub[K]) start(key K, known Snapshot) *watch {
+	ctx, stop := context.WithCancel(h.ctx)
+	w := &watch{watcher: h.open(key), stop: stop, readers: make(map[*Subscription]struct{})}
+	if !known.At.IsZero() {
+		w.watcher.Known = known
+	}
+	h.watches[key] = w
+	if h.Cap > 0 {
+		w.waits.Store(len(h.watches) <= h.Cap)
+		w.watcher.Poll = func() bool { return !w.waits.Load() }
+		if h.Crowded != nil && 5*len(h.watches) > 4*h.Cap {
+			h.Crowded(len(h.watches), h.Cap)
+		}
+	}
+	h.wg.Go(func() {
+		w.watcher.Run(ctx, func(s Snapshot) { h.publish(w, s) })
+	})
+	return w
+}
+
+// makeRoom lets a watch that polls take the place of one that ended; the
+// caller holds h.mu.
+func (h *Hub[K]) makeRoom(ended *watch) {
+	for _, w := range h.watches {
+		if ended.waits.Load() && w.waits.CompareAndSwap(false, true) {
+			return
+		}
+	}
 }
 
 func (h *Hub[K]) publish(w *watch, s Snapshot) {

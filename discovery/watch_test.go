@@ -16,10 +16,25 @@ import (
 // scripted is a source that answers by a function, and remembers what it was
 // asked.
 type scripted struct {
-	answer func(ctx context.Context, n int, after uint64) (Snapshot, error)
-	mu     sync.Mutex
-	asked  []uint64
-	at     []time.Time
+	answer  func(ctx context.Context, n int, after uint64) (Snapshot, error)
+	confirm func(n int) (Snapshot, error) // nil fails
+	mu      sync.Mutex
+	asked   []uint64
+	at      []time.Time
+	read    []time.Time // the readings of Confirm
+}
+
+func (s *scripted) Confirm(context.Context) (Snapshot, error) {
+	s.mu.Lock()
+	n := len(s.read)
+	s.read = append(s.read, time.Now())
+	s.mu.Unlock()
+	if s.confirm == nil {
+		return Snapshot{}, errors.New("nothing confirms")
+	}
+	snapshot, err := s.confirm(n)
+	snapshot.At = time.Now()
+	return snapshot, err
 }
 
 func (s *scripted) Fetch(ctx context.Context, after uint64) (Snapshot, error) {
@@ -99,14 +114,15 @@ func TestSameIndexIsStillAnAnswer(t *testing.T) {
 	})
 }
 
+// A server that counts anew, and says the same as before, has nothing to prove.
 func TestIndexThatFallsIsReadAgainFromTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, _, emitted := watching(t, 10*time.Second, func(ctx context.Context, n int, after uint64) (Snapshot, error) {
+		s, w, emitted := watching(t, 10*time.Second, func(ctx context.Context, n int, after uint64) (Snapshot, error) {
 			switch n {
 			case 0:
 				return named(100, "a", "b"), nil
 			case 1:
-				return named(50), nil // a server that is not there yet
+				return named(50, "a", "b"), nil
 			case 2:
 				return named(60, "a", "b"), nil
 			}
@@ -115,8 +131,11 @@ func TestIndexThatFallsIsReadAgainFromTheStart(t *testing.T) {
 		if want := []uint64{0, 100, 0, 60}; !slices.Equal(s.asked, want) {
 			t.Errorf("asked after %v, want %v", s.asked, want)
 		}
-		if len(emitted) != 2 || len(emitted[1].Instances) != 2 {
-			t.Errorf("emitted %v: what a falling index says must not be believed", emitted)
+		if st := w.Status(); len(emitted) != 3 || st.Suspicion != nil || st.Confirmed+st.Rejected != 0 || len(s.read) != 0 {
+			t.Errorf("emitted %d, status %+v", len(emitted), st)
+		}
+		if gap := s.at[2].Sub(s.at[1]); gap > herd+refill {
+			t.Errorf("read again after %v", gap)
 		}
 	})
 }
@@ -242,7 +261,7 @@ func TestStateIsReadAfreshNowAndThen(t *testing.T) {
 func TestFreshness(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	w := &Watcher{Wait: time.Minute}
-	w.answered(Snapshot{Index: 1, At: now})
+	w.believed(Snapshot{Index: 1, At: now}, false)
 	st := w.Status()
 	for age, want := range map[time.Duration]health.Freshness{
 		0: health.Fresh, 93 * time.Second: health.Fresh, 94 * time.Second: health.Stale, time.Hour - 1: health.Stale, time.Hour: health.Expired,
@@ -259,53 +278,17 @@ func TestFreshness(t *testing.T) {
 	}
 }
 
-func TestHubSharesWatches(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		opened, sources := make(map[string]int), make(map[string]*scripted)
-		hub := NewHub(func(key string) *Watcher {
-			opened[key]++
-			sources[key] = &scripted{answer: func(ctx context.Context, n int, after uint64) (Snapshot, error) {
-				var err error
-				if n > 1 {
-					err = block(ctx, time.Second)
-				}
-				return named(uint64(n+1), fmt.Sprint(key, n)), err
-			}}
-			return &Watcher{Wait: time.Minute, Source: sources[key]}
-		})
-		one, two, other := hub.Subscribe("a"), hub.Subscribe("a"), hub.Subscribe("b")
-		if opened["a"] != 1 || opened["b"] != 1 || hub.Len() != 2 {
-			t.Errorf("opened %v", opened)
+// An answer of a server that had lost its leader is as old as that, unless it
+// was streamed, when it says nothing of it.
+func TestFreshnessCountsFromTheLeader(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for streamed, want := range map[bool]health.Freshness{false: health.Stale, true: health.Fresh} {
+		w := &Watcher{Wait: time.Minute}
+		w.believed(Snapshot{Index: 1, At: now, Origin: Origin{Lag: 2 * time.Minute, Streamed: streamed}}, false)
+		if f, _ := w.Status().Freshness(now, time.Hour); f != want {
+			t.Errorf("streamed %t: %v", streamed, f)
 		}
-		time.Sleep(10 * time.Second)
-		first, second := <-one.C, <-two.C
-		if !first.Equal(second) || first.Index < 3 {
-			t.Errorf("two subscribers got %v and %v, want the latest", first, second)
-		}
-		late := hub.Subscribe("a")
-		if got := <-late.C; !got.Equal(first) { // at once, though nothing changed
-			t.Errorf("who came late got %v", got)
-		}
-		if one.Status().Answers == 0 {
-			t.Error("no status")
-		}
-		for _, s := range []*Subscription{one, two, one, late} {
-			s.Close()
-		}
-		synctest.Wait()
-		asked := len(sources["a"].asked)
-		time.Sleep(time.Minute)
-		if hub.Len() != 1 || len(sources["a"].asked) != asked {
-			t.Errorf("%d watches are left, and the one nobody listens to asked %d times more", hub.Len(), len(sources["a"].asked)-asked)
-		}
-		again := hub.Subscribe("a")
-		if opened["a"] != 2 {
-			t.Error("a watch that had ended was not opened again")
-		}
-		hub.Close() // ends the rest; synctest would tell
-		again.Close()
-		other.Close()
-	})
+	}
 }
 
 func TestSnapshotsCompareByWhatTheySay(t *testing.T) {
@@ -314,7 +297,8 @@ func TestSnapshotsCompareByWhatTheySay(t *testing.T) {
 		"address":  func(s *Snapshot) { s.Instances[0].Address = "x:1" },
 		"weight":   func(s *Snapshot) { s.Instances[0].Weight = 2 },
 		"status":   func(s *Snapshot) { s.Instances[0].Declared.Status = health.Critical },
-		"output":   func(s *Snapshot) { s.Instances[0].Declared.Output = "x" },
+		"check":    func(s *Snapshot) { s.Instances[0].Declared.Check = "x" },
+		"doubt":    func(s *Snapshot) { s.Doubt = "x" },
 		"metadata": func(s *Snapshot) { s.Instances[0].Metadata = map[string]string{"a": "b"} },
 		"zone":     func(s *Snapshot) { s.Instances[0].Zone = "z" },
 		"priority": func(s *Snapshot) { s.Instances[0].Priority = 1 },
@@ -329,5 +313,9 @@ func TestSnapshotsCompareByWhatTheySay(t *testing.T) {
 		if change(&other); base.Equal(other) {
 			t.Errorf("%s makes no difference", name)
 		}
+	}
+	other := named(2, "a", "b")
+	if other.Instances[0].Declared.Output = "took 3 ms"; !base.Equal(other) {
+		t.Error("what a check printed makes a difference")
 	}
 }

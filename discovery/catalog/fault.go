@@ -68,6 +68,13 @@ type activeFault struct {
 	frozen map[string]*frozenView // StaleViews: by path and parameters
 }
 
+// Faulty puts fault switches in front of another handler, such as a proxy to a
+// real Consul. A request that hangs ends with its context.
+func Faulty(next http.Handler) (http.Handler, *Faults) {
+	f := newFaults(func() <-chan struct{} { return nil })
+	return f.wrap(next), f
+}
+
 func newFaults(stopped func() <-chan struct{}) *Faults { return &Faults{stopped: stopped} }
 
 // Set switches a fault on. It stays until its count is used up, until Clear, or

@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// POST /v1/query and GET /v1/query/{name or ID}/execute. Templates, failover,
-// sessions and the other endpoints of prepared queries are not here.
+// POST /v1/query and GET /v1/query/{name or ID}/execute and explain. Templates,
+// sessions and the other endpoints of prepared queries are not here. Failover
+// is kept for those who read it; with no other datacenter it leads nowhere.
 
 type preparedQuery struct {
 	ID       string
@@ -33,8 +34,9 @@ type preparedService struct {
 	IgnoreCheckIDs []string
 	Connect        bool
 	Failover       struct {
-		NearestN             int
-		Datacenters, Targets []any
+		NearestN    int
+		Datacenters []string
+		Targets     []struct{ Peer, Datacenter, Partition, Namespace string }
 	}
 }
 
@@ -59,8 +61,8 @@ func (c *Catalog) createQuery(w http.ResponseWriter, r *http.Request) (any, erro
 	if _, taken := c.findQuery(q.Name); taken {
 		return nil, failure(http.StatusInternalServerError, "raft apply failed: name '%s' aliases an existing query name", q.Name)
 	}
-	if f := q.Service.Failover; q.Session != "" || q.Template.Type != "" || q.Service.Connect || f.NearestN != 0 || len(f.Datacenters)+len(f.Targets) > 0 {
-		return nil, failure(http.StatusBadRequest, "Invalid prepared query: this catalog has no templates, failover, sessions or Connect")
+	if q.Session != "" || q.Template.Type != "" || q.Service.Connect {
+		return nil, failure(http.StatusBadRequest, "Invalid prepared query: this catalog has no templates, sessions or Connect")
 	}
 	q.ID = newUUID()
 	c.queries[q.ID] = q
@@ -113,6 +115,20 @@ func (c *Catalog) executeQuery(w http.ResponseWriter, r *http.Request) (any, err
 			"PeerName": "", "Failovers": 0, "Index": 1, "LastContact": 0, "KnownLeader": true,
 			"ConsistencyLevel": "leader", "NotModified": false, "Backend": 0, "ResultsFilteredByACLs": filtered,
 		}}, nil
+	})
+}
+
+// explainQuery answers the definition of a prepared query.
+func (c *Catalog) explainQuery(w http.ResponseWriter, r *http.Request) (any, error) {
+	return c.read(w, r, source{}, func(v view) (answer, error) {
+		q, known := c.findQuery(r.PathValue("name"))
+		switch {
+		case !known:
+			return answer{}, failure(http.StatusNotFound, "Query not found")
+		case !v.may.allow(queryResource, q.Name, read):
+			return answer{}, errPermissionDenied
+		}
+		return answer{changed: v.writes.changed(), value: map[string]any{"Query": q}}, nil
 	})
 }
 

@@ -64,6 +64,7 @@ func (c *Catalog) routes() http.Handler {
 
 		"/v1/query":                {"POST": c.createQuery},
 		"/v1/query/{name}/execute": {"GET": c.executeQuery},
+		"/v1/query/{name}/explain": {"GET": c.explainQuery},
 	} {
 		mux.Handle(path, c.route(m))
 	}

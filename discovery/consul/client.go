@@ -3,12 +3,12 @@
 package consul
 
 import (
+	"context"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/consul/api"
@@ -25,9 +25,12 @@ type Config struct {
 	Partition  string
 	Wait       time.Duration // of blocking queries; 0 means 60 s
 	TLS        TLS
+	// Reloaded is told that the token's file or those of TLS have changed, or
+	// why what is in them now cannot be used; nil tells nobody.
+	Reloaded func(what string, err error)
 }
 
-// TLS names the files for TLS to Consul.
+// TLS names the files for TLS to Consul. They are read again when they change.
 type TLS struct {
 	CAFile             string
 	CertFile           string
@@ -45,17 +48,23 @@ const largest = 64 << 20
 
 // Client reaches one Consul agent. It may be used by many goroutines at once.
 type Client struct {
-	api       *api.Client
-	transport *http.Transport
-	answers   *bounded
-	address   string
-	token     func() (string, error)
-	wait      time.Duration
-	defaults  api.QueryOptions
+	api      *api.Client
+	road     *road
+	address  string
+	token    func() (string, error)
+	wait     time.Duration
+	defaults api.QueryOptions
+
+	rotation *rotation
+	stop     context.CancelFunc
+	stopped  sync.WaitGroup
 }
 
-// New makes a client. It connects to nothing yet.
-func New(c Config) (*Client, error) {
+// New makes a client. It connects to nothing yet. Close ends it.
+func New(c Config) (*Client, error) { return open(c, filesEvery) }
+
+// open is New that looks at files every so often.
+func open(c Config, every time.Duration) (*Client, error) {
 	env := api.DefaultConfig()
 	config := *env
 	set(&config.Address, c.Address)
@@ -68,9 +77,10 @@ func New(c Config) (*Client, error) {
 	set(&config.TLSConfig.Address, c.TLS.ServerName)
 	config.TLSConfig.InsecureSkipVerify = config.TLSConfig.InsecureSkipVerify || c.TLS.InsecureSkipVerify
 
+	tokenFile, token := tokenOf(c, env)
 	client := &Client{
 		address: config.Address,
-		token:   tokenOf(c, env),
+		token:   token,
 		wait:    c.Wait,
 		defaults: api.QueryOptions{
 			Datacenter: config.Datacenter,
@@ -81,33 +91,36 @@ func New(c Config) (*Client, error) {
 	if client.wait <= 0 {
 		client.wait = time.Minute
 	}
-	// The token goes with each query instead; see tokenOf.
-	config.Token, config.TokenFile = "", ""
+	// The road puts the token on each request. The library must not look for
+	// one itself: it reads files once, and fails where the environment names
+	// one that is not there.
+	config.Token, config.TokenFile = noToken, ""
+	config.Datacenter = "" // each query says it, or must not
 
-	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}
-	client.transport = &http.Transport{
-		Proxy:               http.ProxyFromEnvironment, // which leaves out loopback
-		DialContext:         dialer.DialContext,
-		TLSHandshakeTimeout: 10 * time.Second,
-		IdleConnTimeout:     90 * time.Second,
-		// Each watch keeps its connection busy, and all come back for another.
-		MaxIdleConnsPerHost: Watches + 8,
-	}
-	if path, ok := strings.CutPrefix(config.Address, "unix://"); ok {
+	socket, isSocket := strings.CutPrefix(config.Address, "unix://")
+	if isSocket {
 		// The library's own support for sockets cannot be cancelled.
-		client.transport.DialContext = socketDialer{dialer, path}.dial
-		client.transport.Proxy = nil
 		config.Address, config.Scheme = "localhost", "http"
+	} else {
+		socket = ""
 	}
-	httpClient, err := api.NewHttpClient(client.transport, config.TLSConfig)
-	if err != nil {
+	client.road = &road{token: token, limit: largest, build: func() (*http.Transport, error) {
+		return transportOf(socket, config.TLSConfig)
+	}}
+	client.rotation = newRotation(tokenFile, config.TLSConfig)
+	client.rotation.rebuild, client.rotation.told = client.road.rebuild, c.Reloaded
+	if err := client.road.rebuild(); err != nil {
 		return nil, fmt.Errorf("consul: TLS to %s: %w", client.address, err)
 	}
-	client.answers = &bounded{httpClient.Transport, largest}
-	httpClient.Transport = client.answers
-	config.HttpClient = httpClient
+	config.HttpClient = &http.Client{Transport: client.road}
+	var err error
 	if client.api, err = api.NewClient(&config); err != nil {
 		return nil, fmt.Errorf("consul: %w", err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	client.stop = stop
+	if client.rotation.any() {
+		client.stopped.Go(func() { client.rotation.run(ctx, every) })
 	}
 	return client, nil
 }
@@ -124,53 +137,36 @@ func (c *Client) Address() string { return c.address }
 // Wait is how long Consul is told to let a query wait.
 func (c *Client) Wait() time.Duration { return c.wait }
 
-// Close gives back idle connections.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+// Close gives back idle connections, and ends what looks at files.
+func (c *Client) Close() {
+	c.stop()
+	c.stopped.Wait()
+	c.road.close()
+}
 
-// tokenOf returns how to learn the token for a query. What the configuration
-// says comes before the environment, and a file before a token, as in Consul's
-// own tools. The library reads a file only once; we read it each time.
-func tokenOf(c Config, env *api.Config) func() (string, error) {
+// tokenOf returns how to learn the token for a query, and the file it is in, if
+// it is. What the configuration says comes before the environment, and a file
+// before a token, as in Consul's own tools. The library reads a file only once;
+// we read it each time.
+func tokenOf(c Config, env *api.Config) (file string, read func() (string, error)) {
 	file, token := c.TokenFile, c.Token
 	if file == "" && token == "" {
 		file, token = env.TokenFile, env.Token
 	}
 	if file == "" {
-		return func() (string, error) { return token, nil }
+		return "", func() (string, error) { return token, nil }
 	}
-	return func() (string, error) {
+	return file, func() (string, error) {
 		raw, err := os.ReadFile(file)
 		if err != nil {
-			return "", fmt.Errorf("token file: %w", err)
+			return "", &tokenError{err}
 		}
 		return strings.TrimSpace(string(raw)), nil
 	}
 }
 
-// bounded cuts off answers that are too large to be true.
-type bounded struct {
-	http.RoundTripper
-	limit int64 // bytes
-}
+// tokenError is that of a query which could not be made for want of its token.
+type tokenError struct{ error }
 
-func (b *bounded) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := b.RoundTripper.RoundTrip(r)
-	if err == nil {
-		resp.Body = &boundedBody{resp.Body, b.limit, b.limit}
-	}
-	return resp, err
-}
-
-type boundedBody struct {
-	io.ReadCloser
-	left, limit int64
-}
-
-func (b *boundedBody) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, fmt.Errorf("the answer is larger than %d bytes", b.limit)
-	}
-	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
-	b.left -= int64(n)
-	return n, err
-}
+func (e *tokenError) Error() string { return "token file: " + e.error.Error() }
+func (e *tokenError) Unwrap() error { return e.error }

@@ -1,6 +1,8 @@
 package consul
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -81,7 +82,7 @@ func TestErrorsAreSorted(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
 			client := clientOf(t, Config{Address: address})
-			client.answers.limit = 5000
+			client.road.limit = 5000
 			_, err := client.Source(Query{Service: "web"}).Fetch(ctx, 0)
 			known, ok := errors.AsType[*discovery.Error](err)
 			if !ok || known.Class != tt.class || known.Pause != tt.pause {
@@ -101,10 +102,62 @@ func TestErrorsAreSorted(t *testing.T) {
 		}
 		l.Close()
 		_, err = clientOf(t, Config{Address: l.Addr().String()}).Source(Query{Service: "web"}).Fetch(t.Context(), 0)
-		if known, ok := errors.AsType[*discovery.Error](err); !ok || known.Class != "network" {
-			t.Errorf("got %v", err)
+		if known, ok := errors.AsType[*discovery.Error](err); !ok || known.Class != "network" || known.Limit != time.Second {
+			t.Errorf("got %#v", err)
 		}
 	})
+}
+
+// Names go into the path as they are, so that not all of them may.
+func TestNamesThatWouldAskForSomethingElse(t *testing.T) {
+	client := clientOf(t, Config{Address: "127.0.0.1:1"})
+	for _, name := range []string{"", ".", "..", "../../kv/secret", "a/b", "a\nb"} {
+		_, err := client.Source(Query{Service: name}).Fetch(t.Context(), 0)
+		if err == nil || !strings.Contains(err.Error(), "no name of a service") {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+// An answer is bounded by what it unpacks to.
+func TestPackedAnswersAreBounded(t *testing.T) {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = z.Write(bytes.Repeat([]byte(" "), 1<<20))
+	z.Close()
+	address := consulIs(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		_, _ = w.Write(packed.Bytes())
+	})
+	client := clientOf(t, Config{Address: address})
+	client.road.limit = 100_000
+	if _, err := client.Source(Query{Service: "web"}).Fetch(t.Context(), 0); err == nil || !strings.Contains(err.Error(), "larger than 100000") {
+		t.Errorf("%d bytes unpacked without end: %v", packed.Len(), err)
+	}
+	if largest != 64<<20 {
+		t.Errorf("the largest answer is %d bytes", largest)
+	}
+}
+
+// Headers that are missing or unreadable are no error, and say nothing.
+func TestHeadersOfNoUse(t *testing.T) {
+	for name, headers := range map[string]map[string]string{
+		"none":            {},
+		"unreadable":      {"X-Consul-Index": "x", "X-Consul-Lastcontact": "y"},
+		"negative":        {"X-Consul-Index": "-4"},
+		"no last contact": {"X-Consul-Index": "0", "X-Consul-Knownleader": "true"},
+	} {
+		address := consulIs(t, func(w http.ResponseWriter, _ *http.Request) {
+			for k, v := range headers {
+				w.Header().Set(k, v)
+			}
+			_, _ = io.WriteString(w, "[]")
+		})
+		s, err := clientOf(t, Config{Address: address}).Source(Query{Service: "web"}).Fetch(t.Context(), 0)
+		if err != nil || s.Index != 0 || s.Origin.Leader {
+			t.Errorf("%s: %+v, %v", name, s, err)
+		}
+	}
 }
 
 // What is asked of Consul, parameter by parameter.
@@ -139,53 +192,23 @@ func TestQueries(t *testing.T) {
 	if q := got.URL.Query(); q.Get("dc") != "dc2" || q.Get("ns") != "team" || q.Get("partition") != "part" || q.Has("index") {
 		t.Errorf("asked with %v", q)
 	}
+	_, _ = client.Source(Query{Service: "web", Peer: "east", Namespace: "team"}).Fetch(t.Context(), 0)
+	if q := got.URL.Query(); q.Get("peer") != "east" || q.Has("dc") || q.Get("ns") != "team" {
+		t.Errorf("asked with %v", q)
+	}
 }
 
-func TestTokens(t *testing.T) {
-	var got string
-	address := consulIs(t, func(w http.ResponseWriter, r *http.Request) {
-		got = r.Header.Get("X-Consul-Token")
-		_, _ = io.WriteString(w, "[]")
+// Nodes of two datacenters may have the same names.
+func TestInstancesElsewhereAreToldApart(t *testing.T) {
+	address := consulIs(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `[{"Node":{"Node":"n1","Address":"10.0.0.1"},"Service":{"ID":"web","Port":80}}]`)
 	})
-	dir := t.TempDir()
-	file, other := filepath.Join(dir, "token"), filepath.Join(dir, "other")
-	write := func(path, token string) {
-		if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
-			t.Fatal(err)
+	client := clientOf(t, Config{Address: address, Datacenter: "dc1"})
+	for dc, want := range map[string]string{"": "n1/web", "dc1": "n1/web", "dc2": "dc2/n1/web"} {
+		s, err := client.Source(Query{Service: "web", Datacenter: dc}).Fetch(t.Context(), 0)
+		if err != nil || s.Instances[0].ID != want {
+			t.Errorf("in %q: %+v, %v", dc, s.Instances, err)
 		}
-	}
-	write(file, "from-file")
-	write(other, "from-env-file")
-	for _, tt := range []struct {
-		name   string
-		config Config
-		env    map[string]string
-		want   string
-	}{
-		{"none", Config{}, nil, ""},
-		{"configured", Config{Token: "configured"}, map[string]string{"CONSUL_HTTP_TOKEN": "from-env", "CONSUL_HTTP_TOKEN_FILE": other}, "configured"},
-		{"file", Config{TokenFile: file}, map[string]string{"CONSUL_HTTP_TOKEN": "from-env"}, "from-file"},
-		{"environment", Config{}, map[string]string{"CONSUL_HTTP_TOKEN": "from-env"}, "from-env"},
-		{"file in the environment", Config{}, map[string]string{"CONSUL_HTTP_TOKEN": "from-env", "CONSUL_HTTP_TOKEN_FILE": other}, "from-env-file"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			for name, value := range tt.env {
-				t.Setenv(name, value)
-			}
-			tt.config.Address = address
-			if _, err := clientOf(t, tt.config).Source(Query{Service: "web"}).Fetch(t.Context(), 0); err != nil || got != tt.want {
-				t.Errorf("sent %q, %v", got, err)
-			}
-		})
-	}
-	client := clientOf(t, Config{Address: address, TokenFile: file})
-	write(file, "rotated")
-	if _, err := client.Source(Query{Service: "web"}).Fetch(t.Context(), 0); err != nil || got != "rotated" {
-		t.Errorf("after a rotation sent %q, %v", got, err)
-	}
-	os.Remove(file)
-	if _, err := client.Source(Query{Service: "web"}).Fetch(t.Context(), 0); err == nil || !strings.Contains(err.Error(), "token file") {
-		t.Errorf("without its file: %v", err)
 	}
 }
 

@@ -10,13 +10,13 @@ import (
 	"github.com/hashicorp/consul/api"
 
 	"github.com/outrigger-sidecar/outrigger/discovery"
-	"github.com/outrigger-sidecar/outrigger/lb/health"
 )
 
 // snapshotOf makes instances of Consul's health entries. Each entry is taken
 // or left by itself: one odd instance must not cost the service the others.
 func snapshotOf(entries []*api.ServiceEntry, q Query) discovery.Snapshot {
 	var s discovery.Snapshot
+	ignored := q.ignored()
 	for _, e := range entries {
 		if e == nil || e.Node == nil || e.Service == nil {
 			s.Skipped = append(s.Skipped, "an entry without node or service")
@@ -25,7 +25,10 @@ func snapshotOf(entries []*api.ServiceEntry, q Query) discovery.Snapshot {
 		if e.Service.Kind != api.ServiceKindTypical {
 			continue // proxies and gateways speak mutual TLS of the mesh
 		}
-		i, odd := instanceOf(e, q)
+		i, odd := instanceOf(e, q, ignored)
+		if q.Datacenter != "" {
+			i.ID = q.Datacenter + "/" + i.ID // nodes elsewhere may have the same names
+		}
 		if i.Address == "" {
 			s.Skipped = append(s.Skipped, i.ID+": no port and no socket is registered")
 			continue
@@ -61,7 +64,7 @@ func distinct(sorted []discovery.Instance, skipped []string) ([]discovery.Instan
 		kept := &out[first]
 		kept.Weight, kept.Priority = max(kept.Weight, i.Weight), min(kept.Priority, i.Priority)
 		if i.Declared.Status < kept.Declared.Status { // statuses go from well to ill
-			kept.Declared = i.Declared
+			kept.Declared, kept.Checks = i.Declared, i.Checks
 		}
 		skipped = append(skipped, fmt.Sprintf("%s: same address as %s", i.ID, kept.ID))
 	}
@@ -70,14 +73,15 @@ func distinct(sorted []discovery.Instance, skipped []string) ([]discovery.Instan
 
 // instanceOf makes an instance of an entry, and says what was odd about it, ""
 // for nothing.
-func instanceOf(e *api.ServiceEntry, q Query) (i discovery.Instance, odd string) {
+func instanceOf(e *api.ServiceEntry, q Query, ignored map[string]bool) (i discovery.Instance, odd string) {
 	i = discovery.Instance{
 		ID:       identify(e),
 		Address:  addressOf(e, q.TaggedAddress),
 		Weight:   min(max(1, e.Service.Weights.Passing), maxWeight),
 		Zone:     zoneOf(e, q.ZoneFrom),
 		Metadata: e.Service.Meta,
-		Declared: declarationOf(e.Checks),
+		Declared: declarationOf(e.Checks, ignored),
+		Checks:   checksOf(e.Checks, ignored),
 	}
 	i.Priority, odd = priorityOf(e, q.PriorityFrom)
 	i.Declared.WarningWeight = min(max(0, e.Service.Weights.Warning), maxWeight)
@@ -168,42 +172,4 @@ func metaOf(e *api.ServiceEntry, from string) string {
 		return e.Service.Meta[key]
 	}
 	return ""
-}
-
-// serfHealth is the check by which Consul knows that a node's agent lives.
-const serfHealth = "serfHealth"
-
-// outputLimit bounds what of a check's output is kept for people to read.
-const outputLimit = 256
-
-// declarationOf aggregates checks as Consul does: maintenance before critical
-// before warning, and no check at all passes. It adds which check decided, and
-// whether only the node's agent is missing: then the service may well live.
-func declarationOf(checks api.HealthChecks) health.Declaration {
-	d := health.Declaration{Status: health.Passing}
-	for _, check := range checks {
-		if check == nil {
-			continue
-		}
-		// A status of no known name warns: it is neither good nor proof of bad.
-		status := health.Warning
-		switch {
-		case check.CheckID == api.NodeMaint || strings.HasPrefix(check.CheckID, api.ServiceMaintPrefix):
-			status = health.Maintenance
-		case check.Status == api.HealthPassing:
-			continue
-		case check.Status == api.HealthCritical && check.CheckID == serfHealth:
-			status = health.NodeCritical
-		case check.Status == api.HealthCritical:
-			status = health.Critical
-		}
-		if status > d.Status {
-			output := strings.TrimSpace(check.Output)
-			if len(output) > outputLimit {
-				output = strings.ToValidUTF8(output[:outputLimit], "") + "…"
-			}
-			d = health.Declaration{Status: status, Check: check.CheckID, Output: output}
-		}
-	}
-	return d
 }

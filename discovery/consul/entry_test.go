@@ -86,7 +86,7 @@ func TestWeights(t *testing.T) {
 	} {
 		i, _ := instanceOf(entry(func(e *api.ServiceEntry) {
 			e.Service.Weights = api.AgentWeights{Passing: tt.passing, Warning: tt.warning}
-		}), Query{})
+		}), Query{}, nil)
 		if i.Weight != tt.weight || i.Declared.WarningWeight != tt.warningWeight {
 			t.Errorf("weights %d and %d become %d and %d", tt.passing, tt.warning, i.Weight, i.Declared.WarningWeight)
 		}
@@ -116,11 +116,11 @@ func TestDeclarations(t *testing.T) {
 		{"an unknown status", api.HealthChecks{check("http", "sideways")}, health.Warning, "http"},
 		{"a hole in the list", api.HealthChecks{nil, check("http", "warning")}, health.Warning, "http"},
 	} {
-		if d := declarationOf(tt.checks); d.Status != tt.want || d.Check != tt.by || d.Check != "" && !strings.HasPrefix(d.Output, d.Check) {
+		if d := declarationOf(tt.checks, nil); d.Status != tt.want || d.Check != tt.by || d.Check != "" && !strings.HasPrefix(d.Output, d.Check) {
 			t.Errorf("%s: %v by %q (%q), want %v by %q", tt.name, d.Status, d.Check, d.Output, tt.want, tt.by)
 		}
 	}
-	long := declarationOf(api.HealthChecks{{CheckID: "x", Status: "critical", Output: strings.Repeat("é", 1000)}})
+	long := declarationOf(api.HealthChecks{{CheckID: "x", Status: "critical", Output: strings.Repeat("é", 1000)}}, nil)
 	if len(long.Output) > outputLimit+len("…") || strings.ContainsRune(long.Output, '\uFFFD') {
 		t.Errorf("%d bytes of output: %q", len(long.Output), long.Output)
 	}
@@ -242,6 +242,14 @@ func TestQuestionsKeepTheirNames(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 	seen := map[string]bool{before: true}
+	peer, ignore := q, q
+	peer.Peer, ignore.Ignore = "east", "mem"
+	for _, q := range []Query{peer, ignore} {
+		if seen[q.String()] {
+			t.Errorf("two questions are both %s", q)
+		}
+		seen[q.String()] = true
+	}
 	for _, from := range []string{"node_meta:a", "service_meta:a"} {
 		zone, priority := q, q
 		zone.ZoneFrom, priority.PriorityFrom = from, from
@@ -276,10 +284,13 @@ func FuzzSnapshotOf(f *testing.F) {
 		if json.Unmarshal(raw, &entries) != nil {
 			return
 		}
-		q := Query{TaggedAddress: tag, ZoneFrom: zone, PriorityFrom: priority}
+		q := Query{TaggedAddress: tag, ZoneFrom: zone, PriorityFrom: priority, Ignore: tag}
 		s := snapshotOf(entries, q)
 		addresses := make(map[string]bool)
 		for i, instance := range s.Instances {
+			if len(instance.Checks) > checksLimit {
+				t.Errorf("%d checks", len(instance.Checks))
+			}
 			if instance.Address == "" || instance.Weight < 1 || instance.Priority < 0 || instance.Priority > maxPriority || addresses[instance.Address] {
 				t.Errorf("of no use: %+v", instance)
 			}

@@ -41,11 +41,7 @@ func (c *Client) Register(ctx context.Context, r Registration) error {
 			service.Check.DeregisterCriticalServiceAfter = r.DeregisterAfter.String()
 		}
 	}
-	token, err := c.token()
-	if err != nil {
-		return fmt.Errorf("consul: register %q: %w", r.ID, err)
-	}
-	options := api.ServiceRegisterOpts{Token: token}
+	var options api.ServiceRegisterOpts
 	if err := c.api.Agent().ServiceRegisterOpts(service, options.WithContext(ctx)); err != nil {
 		return fmt.Errorf("consul %s: register %q: %w", c.address, r.ID, err)
 	}
@@ -54,12 +50,7 @@ func (c *Client) Register(ctx context.Context, r Registration) error {
 
 // Deregister removes an instance from the agent.
 func (c *Client) Deregister(ctx context.Context, id string) error {
-	token, err := c.token()
-	if err != nil {
-		return fmt.Errorf("consul: deregister %q: %w", id, err)
-	}
-	options := (&api.QueryOptions{Token: token}).WithContext(ctx)
-	if err := c.api.Agent().ServiceDeregisterOpts(id, options); err != nil {
+	if err := c.api.Agent().ServiceDeregisterOpts(id, new(api.QueryOptions).WithContext(ctx)); err != nil {
 		return fmt.Errorf("consul %s: deregister %q: %w", c.address, id, err)
 	}
 	return nil

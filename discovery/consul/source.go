@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -19,10 +18,12 @@ type Query struct {
 	Service       string
 	Filter        string // a filter expression over health entries; see FilterOf
 	Datacenter    string // "" means the client's
+	Peer          string // a peered cluster that exports the service
 	Namespace     string
 	Partition     string
 	Near          string // sort by round trip from this node
 	TaggedAddress string // use this tagged address where an instance has it
+	Ignore        string // checks that have no say in an instance's health; see IgnoreOf
 	ZoneFrom      string // node_meta:KEY or service_meta:KEY; "": the service's locality, else its node's
 	PriorityFrom  string // node_meta:KEY or service_meta:KEY; "": all have priority 0
 }
@@ -32,11 +33,15 @@ type Query struct {
 func (q Query) String() string {
 	type asked struct{ Service, Filter, Datacenter, Namespace, Partition, Near, TaggedAddress string }
 	s := fmt.Sprintf("%+v", asked{q.Service, q.Filter, q.Datacenter, q.Namespace, q.Partition, q.Near, q.TaggedAddress})
-	if q.ZoneFrom != "" {
-		s += " zone from " + q.ZoneFrom
+	for _, later := range []struct{ what, value string }{
+		{"zone from", q.ZoneFrom}, {"priority from", q.PriorityFrom}, {"peer", q.Peer},
+	} {
+		if later.value != "" {
+			s += " " + later.what + " " + later.value
+		}
 	}
-	if q.PriorityFrom != "" {
-		s += " priority from " + q.PriorityFrom
+	if q.Ignore != "" {
+		s += fmt.Sprintf(" ignore %q", q.Ignore)
 	}
 	return s
 }
@@ -67,55 +72,80 @@ type source struct {
 	query  Query
 }
 
+// Fetch lets any server answer, which spares the leader. How old an answer may
+// be is bounded by the watch itself. A query whose token or certificate is
+// replaced while it waits begins again without an index, for the new one may
+// be shown something else.
 func (s source) Fetch(ctx context.Context, after uint64) (discovery.Snapshot, error) {
-	token, err := s.client.token()
-	if err != nil {
-		return discovery.Snapshot{}, &discovery.Error{Class: "token", Err: fmt.Errorf("consul: %w", err)}
+	for {
+		token, _ := s.client.token() // its error is that of the query
+		asking, release := s.client.rotation.hold(ctx)
+		snapshot, _, err := s.read(asking, api.QueryOptions{WaitIndex: after, WaitTime: s.client.wait, AllowStale: true})
+		renewed := errors.Is(context.Cause(asking), errRotated)
+		release()
+		if err == nil || ctx.Err() != nil || !renewed && !s.outdated(token, err) {
+			return snapshot, err
+		}
+		after = 0
 	}
-	options := s.client.defaults
-	set(&options.Datacenter, s.query.Datacenter)
-	set(&options.Namespace, s.query.Namespace)
-	set(&options.Partition, s.query.Partition)
-	options.Filter, options.Near, options.Token = s.query.Filter, s.query.Near, token
-	options.WaitIndex, options.WaitTime = after, s.client.wait
-	// Any server may answer, which spares the leader. How old an answer may be
-	// is bounded by the watch itself.
-	options.AllowStale = true
-
-	entries, meta, err := s.client.api.Health().ServiceMultipleTags(s.query.Service, nil, false, options.WithContext(ctx))
-	if err != nil {
-		return discovery.Snapshot{}, s.explain(ctx, err)
-	}
-	if entries == nil { // JSON null, which Consul never means
-		return discovery.Snapshot{}, s.explain(ctx, errors.New("the answer is null, not a list"))
-	}
-	snapshot := snapshotOf(entries, s.query)
-	snapshot.Index, snapshot.At = meta.LastIndex, time.Now()
-	return snapshot, nil
 }
 
-// explain says what was asked of whom, and sorts errors by what to do.
-func (s source) explain(ctx context.Context, err error) error {
-	e := &discovery.Error{Class: "answer", Err: fmt.Errorf("consul %s: health of %q: %w", s.client.address, s.query.Service, err)}
-	if ctx.Err() != nil {
-		e.Class = "timeout"
-		return e
+// outdated tells whether a query was denied for a token that has been replaced.
+func (s source) outdated(token string, err error) bool {
+	if status, ok := errors.AsType[api.StatusError](err); !ok || status.Code != http.StatusForbidden {
+		return false
 	}
-	if status, ok := errors.AsType[api.StatusError](err); ok {
-		switch {
-		case status.Code == http.StatusForbidden:
-			e.Class, e.Pause = "denied", 10*time.Second // a new token may take a while
-		case status.Code == http.StatusTooManyRequests || status.Code == http.StatusServiceUnavailable:
-			e.Class, e.Pause = "overloaded", 5*time.Second
-		case status.Code >= 500:
-			e.Class = "server"
-		default:
-			e.Class = "request"
-		}
-		return e
+	now, err := s.client.token()
+	return err == nil && now != token
+}
+
+// read asks once. The options say how, the query what.
+func (s source) read(ctx context.Context, options api.QueryOptions) (discovery.Snapshot, *api.QueryMeta, error) {
+	fail := func(err error) (discovery.Snapshot, *api.QueryMeta, error) {
+		return discovery.Snapshot{}, nil, s.explain(ctx, err)
 	}
-	if _, ok := errors.AsType[net.Error](err); ok {
-		e.Class = "network"
+	if err := checkName(s.query.Service); err != nil {
+		return fail(err)
 	}
-	return e
+	s.address(&options)
+	options.Filter, options.Near = s.query.Filter, s.query.Near
+	entries, meta, err := s.client.api.Health().ServiceMultipleTags(s.query.Service, nil, false, options.WithContext(ctx))
+	if err != nil {
+		return fail(err)
+	}
+	if entries == nil { // JSON null, which Consul never means
+		return fail(errors.New("the answer is null, not a list"))
+	}
+	q := s.query
+	if q.Datacenter == s.client.defaults.Datacenter {
+		q.Datacenter = "" // at home
+	}
+	snapshot := snapshotOf(entries, q)
+	snapshot.Index, snapshot.At = meta.LastIndex, time.Now()
+	snapshot.Origin = discovery.Origin{
+		Server: s.client.address, Datacenter: options.Datacenter,
+		Streamed: meta.QueryBackend == api.QueryBackendStreaming,
+		Leader:   meta.KnownLeader, Lag: meta.LastContact, Hidden: meta.ResultsFilteredByACLs,
+	}
+	return snapshot, meta, nil
+}
+
+// address says whom a query is for.
+func (s source) address(o *api.QueryOptions) {
+	o.Datacenter, o.Namespace, o.Partition = s.client.defaults.Datacenter, s.client.defaults.Namespace, s.client.defaults.Partition
+	set(&o.Datacenter, s.query.Datacenter)
+	set(&o.Namespace, s.query.Namespace)
+	set(&o.Partition, s.query.Partition)
+	if o.Peer = s.query.Peer; o.Peer != "" {
+		o.Datacenter = "" // what a peer exports is known here
+	}
+}
+
+// checkName refuses what would ask for something else: the library puts names
+// into the path as they are.
+func checkName(name string) error {
+	if name == "" || name == "." || name == ".." || strings.ContainsFunc(name, func(r rune) bool { return r == '/' || r < ' ' }) {
+		return fmt.Errorf("%q is no name of a service", name)
+	}
+	return nil
 }
