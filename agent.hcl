@@ -37,6 +37,8 @@ consul {
   partition  = ""   # Consul Enterprise
   wait       = "1m" # how long Consul may hold back the answer that nothing changed; up to "10m"
 
+  start_jitter = "5s" # first queries are spread over this where backends are known from disk; up to "1m"
+
   tls {
     ca_file              = ""
     cert_file            = "" # together with key_file
@@ -102,6 +104,21 @@ upstream "web" {
     tagged_address = ""         # lan, wan, …: used where an instance has it
     zone_from      = "locality" # of the service, else of its node; or node_meta:KEY, service_meta:KEY
     priority_from  = ""         # node_meta:KEY or service_meta:KEY, a number from 0 to 127; see priority of a server below
+    peer           = ""         # a peered cluster that exports the service; not beside datacenter
+    ignore_checks  = []         # IDs and names of checks that have no say; maintenance always has
+    on_empty       = "hold"     # when all instances were deregistered, and Consul's leader confirms it: hold those that probes find up, or drop all
+    on_empty_hold  = "1m"       # how long they are held
+
+    # Other places, in order of preference: each steps in for what those before
+    # it cannot carry. As many blocks as there are places, each with at least one
+    # of its attributes. There is none unless it is written.
+    failover {
+      datacenter = "dc2" # or a peer
+      service    = ""    # here and below, "" is what the consul block around it says
+      namespace  = ""
+      partition  = ""
+    }
+    failover { peer = "west" }
   }
 
   # A backend that is new, or up again, begins with a part of its share.

@@ -38,7 +38,10 @@ type Consul struct {
 	Namespace  string
 	Partition  string
 	Wait       time.Duration // how long one blocking query may wait at the server
-	TLS        TLS
+	// StartJitter is over how long first queries are spread where something is
+	// known already, so that agents which start together do not ask together.
+	StartJitter time.Duration
+	TLS         TLS
 }
 
 // TLS names the files for TLS to Consul.
@@ -119,10 +122,25 @@ type Service struct {
 	Datacenter    string
 	Namespace     string
 	Partition     string
-	Near          string // sort by round trip from this node; _agent means the local one
-	TaggedAddress string // use this tagged address (lan, wan, …) where an instance has it
-	ZoneFrom      string // locality, node_meta:KEY or service_meta:KEY
-	PriorityFrom  string // node_meta:KEY or service_meta:KEY; "": every instance has priority 0
+	Near          string        // sort by round trip from this node; _agent means the local one
+	TaggedAddress string        // use this tagged address (lan, wan, …) where an instance has it
+	ZoneFrom      string        // locality, node_meta:KEY or service_meta:KEY
+	PriorityFrom  string        // node_meta:KEY or service_meta:KEY; "": every instance has priority 0
+	Peer          string        // the peered cluster that it is in; not beside Datacenter
+	IgnoreChecks  []string      // IDs and names of checks that have no say
+	OnEmpty       string        // hold or drop: what to do with backends that probes prove alive when all were deregistered
+	OnEmptyHold   time.Duration // how long to hold
+	Failover      []Failover    // where else it is looked for, in order of preference
+}
+
+// Failover is another place for a service. What is empty is as in the Service,
+// but for Datacenter and Peer, of which one stands for the place.
+type Failover struct {
+	Datacenter string
+	Peer       string
+	Service    string
+	Namespace  string
+	Partition  string
 }
 
 // Server is a backend written down instead of discovered.

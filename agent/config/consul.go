@@ -19,6 +19,7 @@ func (c *Consul) spec() spec {
 			text("partition", &c.Partition, "", consulName),
 			// Consul cuts longer waits to ten minutes.
 			duration("wait", &c.Wait, time.Minute, atLeast(time.Millisecond), atMost(10*time.Minute)),
+			duration("start_jitter", &c.StartJitter, 5*time.Second, atMost(time.Minute)),
 		},
 		blocks: []child{one("tls", c.TLS.spec)},
 		done:   c.finish,
@@ -57,19 +58,4 @@ func (t *TLS) spec() spec {
 			}
 		},
 	}
-}
-
-func (s *Service) spec() spec {
-	return spec{fields: []field{
-		text("service", &s.Name, "", notEmpty, consulName).required(`write its name in Consul: service = "NAME"`),
-		list("tags", &s.Tags, nil, parseText, notEmpty, printable),
-		text("filter", &s.Filter, "", orEmpty(filterExpression)),
-		text("datacenter", &s.Datacenter, "", consulName),
-		text("namespace", &s.Namespace, "", consulName),
-		text("partition", &s.Partition, "", consulName),
-		text("near", &s.Near, "", consulName),
-		text("tagged_address", &s.TaggedAddress, "", consulName),
-		text("zone_from", &s.ZoneFrom, "locality", metaKey("locality")),
-		text("priority_from", &s.PriorityFrom, "", orEmpty(metaKey())),
-	}}
 }

@@ -139,7 +139,7 @@ func (d *decoder) readBlock(parent *block, c child, found *hclsyntax.Block) {
 		what, advice = b.title, "give this one another name"
 	}
 	for _, earlier := range parent.blocks[c.name] {
-		if !c.many || earlier.title == b.title {
+		if !c.many || c.label != nil && earlier.title == b.title {
 			d.report(SeverityError, b.header, "this is a second "+what, "the first is at "+line(earlier.header)+": "+advice)
 			break
 		}

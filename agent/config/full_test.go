@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -73,7 +74,10 @@ func TestReference(t *testing.T) {
 	web, ledger := c.Upstreams[0], c.Upstreams[1]
 	c.Upstreams = nil
 	equal(t, "the blocks of the agent", c, Default())
-	equal(t, "upstream.consul", web.Consul, &Service{Name: "web", ZoneFrom: "locality"})
+	equal(t, "upstream.consul", web.Consul, &Service{
+		Name: "web", ZoneFrom: "locality", OnEmpty: "hold", OnEmptyHold: time.Minute,
+		Failover: []Failover{{Datacenter: "dc2"}, {Peer: "west"}},
+	})
 	equal(t, "upstream.sticky", ledger.Sticky, &Sticky{Cookie: "outrigger", Path: "/"})
 	equal(t, "server", ledger.Servers[0], Server{Name: "a", Address: "127.0.0.1:8081", Weight: 1})
 

@@ -58,6 +58,7 @@ func brokenPromises(c Config) (broken []string) {
 	promise(c.Telemetry.Metrics.Interval > 0 && c.Telemetry.ShutdownTimeout > 0, "intervals of telemetry are positive")
 	promise(c.Telemetry.Traces.SampleRatio >= 0 && c.Telemetry.Traces.SampleRatio <= 1, "sample_ratio is 0 to 1")
 	promise(c.Consul.Wait > 0 && c.Consul.Wait <= 10*time.Minute, "wait is what Consul allows")
+	promise(c.Consul.StartJitter >= 0 && c.Consul.StartJitter <= time.Minute, "start_jitter is in range")
 	promise(c.Consul.Token == "" || c.Consul.TokenFile == "", "there is one token")
 	promise(c.Agent.DrainTimeout >= 0, "drain_timeout is not negative")
 
@@ -88,6 +89,13 @@ func brokenPromises(c Config) (broken []string) {
 		promise((u.Consul != nil) != (len(u.Servers) > 0), "backends come from one place")
 		promise(u.Consul == nil || u.Consul.Name != "", "the service has a name")
 		promise(u.Consul == nil || metaKey("locality")(u.Consul.ZoneFrom) == nil && orEmpty(metaKey())(u.Consul.PriorityFrom) == nil, "zones and priorities come from somewhere")
+		if s := u.Consul; s != nil {
+			promise(s.OnEmpty == "drop" || s.OnEmpty == "hold" && s.OnEmptyHold > 0, "on_empty is known")
+			promise(s.Datacenter == "" || s.Peer == "", "a service is in a datacenter or at a peer")
+			for i, f := range s.Failover {
+				promise(f != Failover{} && !slices.Contains(s.Failover[:i], f) && (f.Datacenter == "" || f.Peer == ""), "each failover is another place")
+			}
+		}
 		servers := map[string]bool{}
 		for _, s := range u.Servers {
 			promise(!servers[s.Name] && backendAddress(s.Address) == nil, "servers have names and addresses")

@@ -120,7 +120,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(diags)
 	}
 	u := DefaultUpstream("web")
-	u.Listen, u.Consul = "127.0.0.1:9001", &Service{Name: "web", ZoneFrom: "locality"}
+	u.Listen, u.Consul = "127.0.0.1:9001", &Service{Name: "web", ZoneFrom: "locality", OnEmpty: "hold", OnEmptyHold: time.Minute}
 	want := Default()
 	want.Upstreams = []Upstream{u}
 	if !reflect.DeepEqual(c, want) {

@@ -26,7 +26,7 @@ type child struct {
 	name    string
 	example string       // its label in advice; "" where it has none
 	label   rule[string] // nil where it has none
-	many    bool         // any number with labels of their own, instead of one at most
+	many    bool         // any number instead of one at most; those with labels need labels of their own
 	spec    func(label string) spec
 }
 

@@ -22,7 +22,10 @@ func (u *Upstream) spec() spec {
 			{name: "consul", spec: func(string) spec {
 				var service Service
 				s := service.spec()
-				s.done = func(*block) { u.Consul = &service }
+				s.done = func(b *block) {
+					service.finish(b)
+					u.Consul = &service
+				}
 				return s
 			}},
 			{name: "server", example: "NAME", label: labelName, many: true, spec: func(name string) spec {

@@ -15,6 +15,8 @@ consul {
   namespace  = "ns2"
   partition  = "part2"
   wait       = "61s"
+
+  start_jitter = "4s"
   tls {
     ca_file              = "ca.pem"
     cert_file            = "cert.pem"
@@ -63,6 +65,16 @@ upstream "web" {
     tagged_address = "lan"
     zone_from      = "node_meta:rack"
     priority_from  = "service_meta:failover_group"
+    ignore_checks  = ["disk", "slow check"]
+    on_empty       = "hold"
+    on_empty_hold  = "61s"
+    failover { datacenter = "dc4" }
+    failover {
+      peer      = "west"
+      service   = "web-old"
+      namespace = "ns4"
+      partition = "part4"
+    }
   }
   sticky {
     cookie = "outrigger"
@@ -118,6 +130,14 @@ upstream "web" {
     max_header_bytes        = "1MiB"
     max_queue               = 104
     queue_timeout           = "3s"
+  }
+}
+upstream "far" {
+  listen = "localhost:9006"
+  consul {
+    service  = "far"
+    peer     = "east"
+    on_empty = "drop"
   }
 }
 upstream "db" {
