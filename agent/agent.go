@@ -115,46 +115,6 @@ func (a *Agent) unwind() {
 	_ = a.telemetry.Shutdown(context.Background())
 }
 
-// connect makes what watches Consul, if any upstream wants that.
-func (a *Agent) connect(c config.Config) (*consul.Client, *discovery.Hub[consul.Query], error) {
-	if !slices.ContainsFunc(c.Upstreams, func(u config.Upstream) bool { return u.Consul != nil }) {
-		return nil, nil, nil
-	}
-	client, err := consul.New(consulConfig(c.Consul))
-	if err != nil {
-		return nil, nil, err
-	}
-	hub := discovery.NewHub(func(q consul.Query) *discovery.Watcher {
-		return &discovery.Watcher{
-			Source: client.Source(q), Wait: client.Wait(),
-			Turned: func(s discovery.Status) { a.turned(q, s) },
-		}
-	})
-	return client, hub, nil
-}
-
-// turned logs how a watch is doing when that changes.
-func (a *Agent) turned(q consul.Query, s discovery.Status) {
-	logger := a.log.With("service", q.Service)
-	switch {
-	case s.Err == nil && s.Suspicion != nil:
-		logger.Warn("Consul's answer is not believed before it is confirmed; nothing is removed",
-			"reason", s.Suspicion.Reason, "missing", s.Suspicion.Missing)
-		return
-	case s.Err == nil && s.Ended != "":
-		logger.Info("the suspicion is over", "outcome", s.Ended, "index", s.Index)
-		return
-	case s.Err == nil && s.Hidden:
-		logger.Warn("Consul hides instances for want of permission: the token needs service:read, and node:read on their nodes")
-		return
-	case s.Err == nil:
-		logger.Info("Consul answers again", "index", s.Index)
-		return
-	}
-	logger.Warn("no answer from Consul; what it said last stays in force",
-		"kind", s.Class, "error", s.Err, "next_try_in", s.Pause.Round(time.Millisecond))
-}
-
 // Run serves until ctx ends, then drains and returns nil; or it returns why it
 // could not go on. Every goroutine it started has ended by then.
 func (a *Agent) Run(ctx context.Context) error {
@@ -201,19 +161,6 @@ func (a *Agent) start(u *upstream) {
 	a.subscribe(u)
 	a.serve(u)
 	u.log.Info("serving", "listen", u.listener.at(), "protocol", u.config.Protocol, "strategy", u.config.Strategy)
-}
-
-// subscribe has an upstream follow what its configuration says. The caller
-// holds a.mu.
-func (a *Agent) subscribe(u *upstream) {
-	var watch *discovery.Subscription
-	if u.config.Consul != nil {
-		watch = a.hub.Subscribe(queryOf(u.config.Consul))
-	}
-	u.mu.Lock()
-	u.watch = watch
-	u.mu.Unlock()
-	u.tellRun(watch)
 }
 
 // sample keeps the readings that rates are made of.

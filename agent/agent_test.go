@@ -96,7 +96,10 @@ func TestStartWithoutConsul(t *testing.T) {
 	c := func(service string) string {
 		return fmt.Sprintf(`
 			agent { data_dir = %q }
-			consul { address = %q }
+			consul {
+				address      = %q
+				start_jitter = "0s"
+			}
 			upstream "web" {
 				listen = "127.0.0.1:0"
 				consul { service = %q }

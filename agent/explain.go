@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/outrigger-sidecar/outrigger/discovery"
 	"github.com/outrigger-sidecar/outrigger/lb"
 	"github.com/outrigger-sidecar/outrigger/telemetry"
 )
@@ -12,7 +11,7 @@ import (
 // status is the upstream's row.
 func (u *upstream) status() (UpstreamStatus, []lb.ServerStats, rates) {
 	u.mu.Lock()
-	c, zone, watch, at := u.config, u.placement.Zone, u.watch, u.listener.at()
+	c, zone, at := u.config, u.placement.Zone, u.listener.at()
 	u.mu.Unlock()
 	servers, stats := u.balancer.AllStats(), u.balancer.Stats()
 	r := u.window.rates(read(u.meter, servers, stats))
@@ -23,8 +22,8 @@ func (u *upstream) status() (UpstreamStatus, []lb.ServerStats, rates) {
 		P50: r.P50.Seconds(), P99: r.P99.Seconds(), Retries: u.meter.Retries.Load(),
 		Queue: queueStatus(c.Limits.MaxQueue, stats), Shadow: shadowStatus(stats.Shadow, r.imbalance),
 	}
-	if watch != nil {
-		s.Catalog = u.catalog(c.Consul.Name, watch)
+	if c.Consul != nil {
+		s.Catalog = u.catalog(*c.Consul)
 	}
 	s.Reason = u.unready(stats, s.Catalog)
 	return s, servers, r
@@ -65,28 +64,15 @@ func (u *upstream) unready(stats lb.Stats, catalog *CatalogStatus) string {
 	return fmt.Sprintf("none of %d backends is usable", stats.Servers)
 }
 
-func (u *upstream) catalog(service string, watch *discovery.Subscription) *CatalogStatus {
-	s, snapshot := watch.Status(), u.current()
-	c := &CatalogStatus{
-		Service: service, Freshness: "waiting", Index: snapshot.Index, Since: s.Since,
-		Skipped: snapshot.Skipped, Notes: snapshot.Notes,
-	}
-	if !snapshot.At.IsZero() {
-		freshness, since, _ := u.freshness(watch)
-		c.Freshness, c.Age = freshness.String(), time.Since(since).Seconds()
-	}
-	if s.Err != nil {
-		c.Error = s.Err.Error()
-	}
-	return c
-}
-
 func (u *upstream) explain() Explanation {
 	status, servers, rates := u.status()
 	e := Explanation{UpstreamStatus: status, Backends: make([]Backend, len(servers))}
+	told := u.found()
 	for i, s := range servers {
 		key := serverKey(s.Server)
-		e.Backends[i] = backendOf(s, rates.shares[key], rates.shadowShares[key])
+		b := backendOf(s, rates.shares[key], rates.shadowShares[key])
+		b.Place, b.Catalog.Checks = told[b.ID].place, told[b.ID].checks
+		e.Backends[i] = b
 	}
 	return e
 }

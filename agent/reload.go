@@ -184,7 +184,7 @@ func (a *Agent) apply(m move, anew bool) {
 	case anew && m.to.Consul != nil || !reflect.DeepEqual(from.Consul, m.to.Consul):
 		a.subscribe(u)
 	case from.Limits.MaxRequestsPerServer != m.to.Limits.MaxRequestsPerServer:
-		u.tellRun(u.watch) // which puts its snapshot in force again, by the new limits
+		u.tellRun(u.lookup) // which puts its snapshot in force again, by the new limits
 	}
 	if m.to.Consul == nil {
 		if err := u.balancer.Replace(staticServers(m.to)); err != nil {

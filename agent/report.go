@@ -77,18 +77,6 @@ type Imbalance struct {
 	ShadowLoad  float64 `json:"shadow_load"`
 }
 
-// CatalogStatus is how the watch of an upstream's service is doing.
-type CatalogStatus struct {
-	Service   string    `json:"service"`
-	Freshness string    `json:"freshness"` // waiting (for the first answer), fresh, stale or expired
-	Age       float64   `json:"age_s"`     // of the last good answer
-	Index     uint64    `json:"index"`
-	Error     string    `json:"error,omitempty"`
-	Since     time.Time `json:"since,omitzero"`    // of the present run of errors, or of answers
-	Skipped   []string  `json:"skipped,omitempty"` // entries that were left out, and why
-	Notes     []string  `json:"notes,omitempty"`   // what is odd about others
-}
-
 // Explanation is why each backend of an upstream gets the traffic it gets: GET
 // /v1/upstreams/NAME and `outrigger explain NAME`.
 type Explanation struct {
@@ -101,7 +89,8 @@ type Backend struct {
 	ID        string         `json:"id"`
 	Address   string         `json:"address"`
 	Zone      string         `json:"zone,omitempty"`
-	State     string         `json:"state"` // up, pending, down, ejected or draining
+	Place     string         `json:"place,omitempty"` // where it was found, if it is looked for in several
+	State     string         `json:"state"`           // up, pending, down, ejected or draining
 	Usable    bool           `json:"usable"`
 	Rule      int            `json:"rule"`
 	Reason    string         `json:"reason"`
@@ -134,6 +123,9 @@ type BackendCatalog struct {
 	Status string `json:"status"`
 	Check  string `json:"check"` // the one that decided
 	Output string `json:"output"`
+	// Checks are all that it has of the backend, the worst first where there
+	// are many; none are known of one from disk.
+	Checks []BackendCheck `json:"checks,omitempty"`
 }
 
 // BackendProbe is the agent's own.

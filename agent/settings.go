@@ -26,13 +26,39 @@ func consulConfig(c config.Consul) consul.Config {
 	}
 }
 
-func queryOf(s *config.Service) consul.Query {
-	return consul.Query{
+// queriesOf asks for a service at all its places, in order of preference.
+func queriesOf(s config.Service) []consul.Query {
+	first := consul.Query{
 		Service: s.Name, Filter: consul.FilterOf(s.Tags, s.Filter),
-		Datacenter: s.Datacenter, Namespace: s.Namespace, Partition: s.Partition,
-		Near: s.Near, TaggedAddress: s.TaggedAddress,
+		Datacenter: s.Datacenter, Peer: s.Peer, Namespace: s.Namespace, Partition: s.Partition,
+		Near: s.Near, TaggedAddress: s.TaggedAddress, Ignore: consul.IgnoreOf(s.IgnoreChecks),
 		ZoneFrom: strings.TrimPrefix(s.ZoneFrom, "locality"), PriorityFrom: s.PriorityFrom,
 	}
+	queries := []consul.Query{first}
+	for _, f := range s.Failover {
+		next := first
+		if f.Datacenter != "" || f.Peer != "" {
+			next.Datacenter, next.Peer, next.Near = f.Datacenter, f.Peer, "" // distances end at the cluster
+		}
+		next.Service = cmp.Or(f.Service, next.Service)
+		next.Namespace = cmp.Or(f.Namespace, next.Namespace)
+		next.Partition = cmp.Or(f.Partition, next.Partition)
+		queries = append(queries, next)
+	}
+	return queries
+}
+
+// placeOf names what a query asks for, for people.
+func placeOf(q consul.Query) string {
+	name := q.Service
+	for _, part := range []struct{ what, value string }{
+		{" in ", q.Datacenter}, {" at peer ", q.Peer}, {" in namespace ", q.Namespace}, {" in partition ", q.Partition},
+	} {
+		if part.value != "" {
+			name += part.what + part.value
+		}
+	}
+	return name
 }
 
 func telemetryConfig(c config.Config, build Build) telemetry.Config {

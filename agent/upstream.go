@@ -2,11 +2,8 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net"
-	"slices"
 	"sync"
 	"time"
 
@@ -30,20 +27,20 @@ type upstream struct {
 	observer proxy.Observer
 	window   *window
 	tell     *telemetry.Telemetry
-	archive  *discovery.Archive           // nil keeps no snapshots
-	follow   chan *discovery.Subscription // what to follow from now on; nil for static servers
-	end      context.CancelFunc           // of run
-	ended    chan struct{}                // closed when run has returned
+	archive  *discovery.Archive // nil keeps no snapshots
+	follow   chan *lookup       // what to follow from now on; nil for static servers
+	end      context.CancelFunc // of run
+	ended    chan struct{}      // closed when run has returned
 
 	mu        sync.Mutex // guards what a reload changes, and the snapshot
 	config    config.Upstream
 	placement lb.Placement
 	listener  *listener
 	serving   *serving
-	watch     *discovery.Subscription // nil without Consul
+	watch     *discovery.Subscription // nil without Consul, and before it is asked; set by run alone
 	snapshot  discovery.Snapshot      // in force; zero before the first
-
-	unkept bool // the last snapshot could not be kept; of run alone
+	last      discovery.Status        // of the watch before, which holds until the present one has an answer
+	lookup    *lookup                 // what was told to run last; of those who reload alone
 }
 
 // serving is a server at work on an upstream's listener.
@@ -61,7 +58,7 @@ func (a *Agent) newUpstream(c config.Upstream, zone string) (*upstream, error) {
 		log:       a.log.Named(c.Name),
 		meter:     new(proxy.Meter),
 		tell:      a.telemetry,
-		follow:    make(chan *discovery.Subscription),
+		follow:    make(chan *lookup),
 		ended:     make(chan struct{}),
 		config:    c,
 		placement: placementOf(c, zone, a.client),
@@ -161,126 +158,26 @@ func (a *Agent) retire(u *upstream) {
 	a.retired.Go(func() { s.server.Drain(a.drained) })
 }
 
-// run follows the catalog and makes the probes until ctx ends.
-func (u *upstream) run(ctx context.Context) {
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	wg.Go(func() { _ = u.balancer.Run(ctx) })
-
-	var watch *discovery.Subscription
-	var snapshots chan discovery.Snapshot
-	ageing := time.NewTimer(0)
-	defer ageing.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			if watch != nil {
-				watch.Close()
-			}
-			return
-		case next := <-u.follow:
-			if next == watch {
-				if s := u.current(); watch != nil && !s.At.IsZero() {
-					u.put(s)
-				}
-				break
-			}
-			// What the last watch found stays in force until the new one has
-			// an answer.
-			if watch != nil {
-				watch.Close()
-			}
-			watch, snapshots = next, nil
-			if watch != nil {
-				snapshots = watch.C
-				u.recall()
-			}
-		case s := <-snapshots:
-			u.take(s)
-			u.tell.Propagated(u.name, time.Since(s.At))
-		case <-ageing.C:
-		}
-		u.age(watch, ageing)
-	}
-}
-
-// tellRun has run follow a watch from now on; the one that it follows already
-// has it put the snapshot in force again.
-func (u *upstream) tellRun(watch *discovery.Subscription) {
-	select {
-	case u.follow <- watch:
-	case <-u.ended:
-	}
-}
-
-// recall puts the snapshot that is kept on disk in force, where there is none
-// yet, so that the app is served before Consul answers.
-func (u *upstream) recall() {
-	if u.archive == nil || !u.current().At.IsZero() {
-		return
-	}
-	s, err := u.archive.Load(u.name, u.question())
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return
-	case err != nil:
-		u.log.Warn("cannot use what was kept on disk", "error", err)
-		return
-	}
-	u.log.Info("until Consul answers, what it said last is in force", "age", time.Since(s.At).Round(time.Second), "backends", len(s.Instances))
-	u.put(s)
-}
-
-// question is what a kept snapshot must be the answer to.
-func (u *upstream) question() string {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return queryOf(u.config.Consul).String()
-}
-
-// take puts an answer of Consul in force, and keeps it.
-func (u *upstream) take(s discovery.Snapshot) {
-	last := u.current()
-	u.put(s)
-	if last.Equal(s) && !last.At.IsZero() {
-		return
-	}
-	for _, why := range s.Skipped {
-		if !slices.Contains(last.Skipped, why) {
-			u.log.Warn("left out an entry of the catalog", "entry", why)
-		}
-	}
-	for _, what := range s.Notes {
-		if !slices.Contains(last.Notes, what) {
-			u.log.Warn("an entry of the catalog is odd", "entry", what)
-		}
-	}
-	if u.archive != nil {
-		if err := u.archive.Save(u.name, u.question(), s); err != nil && !u.unkept {
-			u.unkept = true // once is enough, as long as it lasts
-			u.log.Warn("cannot keep what Consul says on disk", "error", err)
-		} else if err == nil {
-			u.unkept = false
-		}
-	}
-}
-
 func (u *upstream) current() discovery.Snapshot {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.snapshot
 }
 
-// age tells the balancer how old the catalog's word is, and sets the timer for
-// when that changes.
-func (u *upstream) age(watch *discovery.Subscription, timer *time.Timer) {
-	if watch == nil {
+// age tells the balancer how old the word of the catalog is, if there is one,
+// and sets the timer for when that changes.
+func (u *upstream) age(catalog bool, timer *time.Timer) {
+	if !catalog {
 		u.balancer.SetFreshness(health.Fresh)
 		return
 	}
-	freshness, since, changes := u.freshness(watch)
+	freshness, since, changes := u.freshness()
 	if u.balancer.SetFreshness(freshness) {
-		u.log.Warn("the catalog's word is "+freshness.String(), "age", time.Since(since).Round(time.Second))
+		level := hclog.Warn
+		if freshness == health.Fresh {
+			level = hclog.Info
+		}
+		u.log.Log(level, "the catalog's word is "+freshness.String(), "age", time.Since(since).Round(time.Second))
 	}
 	if !changes.IsZero() {
 		timer.Reset(time.Until(changes))
@@ -290,11 +187,15 @@ func (u *upstream) age(watch *discovery.Subscription, timer *time.Timer) {
 // freshness is how far the snapshot in force can be trusted, since when nothing
 // has renewed it, and when its freshness changes next. One from disk is stale
 // at best.
-func (u *upstream) freshness(watch *discovery.Subscription) (f health.Freshness, since, changes time.Time) {
+func (u *upstream) freshness() (f health.Freshness, since, changes time.Time) {
 	u.mu.Lock()
-	maxStale, kept := u.config.Health.MaxStale, u.snapshot.At
+	maxStale, kept, watch, status := u.config.Health.MaxStale, u.snapshot.At, u.watch, u.last
 	u.mu.Unlock()
-	status := watch.Status()
+	if watch != nil {
+		if s := watch.Status(); !s.Answered.IsZero() {
+			status = s
+		}
+	}
 	if !status.Answered.IsZero() {
 		f, changes = status.Freshness(time.Now(), maxStale)
 		return f, status.Answered, changes

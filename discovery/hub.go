@@ -77,7 +77,8 @@ func (s *Subscription) put(snapshot Snapshot) {
 func (h *Hub[K]) Subscribe(key K) *Subscription { return h.Resume(key, Snapshot{}) }
 
 // Resume is Subscribe where something is known from before, such as from an
-// Archive: a watch that it starts judges its first answers beside that.
+// Archive: a watch that it starts judges its first answers beside that. Only
+// such a watch puts off its first query by Watcher.Start.
 func (h *Hub[K]) Resume(key K, known Snapshot) *Subscription {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -107,8 +108,8 @@ func (h *Hub[K]) Resume(key K, known Snapshot) *Subscription {
 func (h *Hub[K]) start(key K, known Snapshot) *watch {
 	ctx, stop := context.WithCancel(h.ctx)
 	w := &watch{watcher: h.open(key), stop: stop, readers: make(map[*Subscription]struct{})}
-	if !known.At.IsZero() {
-		w.watcher.Known = known
+	if w.watcher.Known = known; known.At.IsZero() {
+		w.watcher.Start = 0 // somebody waits for the first answer
 	}
 	h.watches[key] = w
 	if h.Cap > 0 {

@@ -174,7 +174,7 @@ func TestTables(t *testing.T) {
 	now := time.Now()
 	up := map[string]int{"up": 2, "down": 1}
 	status := agent.Status{Version: "1.2.3", State: "running", Started: now.Add(-90 * time.Minute), Reload: &agent.ReloadStatus{At: now.Add(-time.Minute), Error: "port\ntaken"}, Upstreams: []agent.UpstreamStatus{
-		{Name: "web", Listen: "127.0.0.1:9101", Strategy: "round_robin", Ready: true, Backends: up, Catalog: &agent.CatalogStatus{Freshness: "fresh", Age: 2.5}, PerSecond: 12.34, ErrorShare: 0.015, P50: 0.0012, P99: 1.5, Active: 3},
+		{Name: "web", Listen: "127.0.0.1:9101", Strategy: "round_robin", Ready: true, Backends: up, Catalog: &agent.CatalogStatus{WatchStatus: agent.WatchStatus{Freshness: "fresh", Age: 2.5}}, PerSecond: 12.34, ErrorShare: 0.015, P50: 0.0012, P99: 1.5, Active: 3},
 		{Name: "a-much-longer-name", Listen: "unix:///run/x.sock", Strategy: "ip_hash", Backends: map[string]int{}, Reason: "no answer from Consul yet"},
 	}}
 	o := call(t, nil, "status", "-admin", answers(t, status))
@@ -192,7 +192,7 @@ a-much-longer-name: no answer from Consul yet
 	}
 	explanation := agent.Explanation{
 		UpstreamStatus: agent.UpstreamStatus{Name: "web", Listen: "127.0.0.1:9101", Protocol: "http", Strategy: "random", Panic: true,
-			Catalog: &agent.CatalogStatus{Service: "web", Freshness: "stale", Age: 200, Error: "refused", Skipped: []string{"x: no port"}}},
+			Catalog: &agent.CatalogStatus{Service: "web", WatchStatus: agent.WatchStatus{Freshness: "stale", Age: 200, Error: "refused"}, Skipped: []string{"x: no port"}}},
 		Backends: []agent.Backend{
 			{ID: "n/a", Address: "10.0.0.1:80", State: "up", Rule: 13, Reason: "the catalog says passing", Since: now.Add(-49 * time.Hour), Weight: 5, Share: 0.5, Requests: 10, Catalog: agent.BackendCatalog{Status: "passing", Output: "fine"}, Probe: agent.BackendProbe{Status: "up"}, Mean: 0.0025},
 			{ID: "n/b", Address: "10.0.0.2:80", State: "down", Rule: 7, Reason: "the catalog says critical", Since: now.Add(-5 * time.Second), Requests: 10, Failures: 1, Catalog: agent.BackendCatalog{Status: "critical", Output: "\x1b[31mgone\r\n"}, Probe: agent.BackendProbe{Status: "off"}},
@@ -260,7 +260,7 @@ b        b:80     up            1  z2    2 of 2       1   30%    31%       0    
 c        c:80     down          0        -            1    0%     0%       0         0       0     -  passing  off     1m0s    13  passing
 `},
 		"a shadow, a queue and oddities": {func(e *agent.Explanation) {
-			e.Catalog = &agent.CatalogStatus{Service: "web", Freshness: "fresh", Age: 1, Notes: []string{"x: its priority is odd"}}
+			e.Catalog = &agent.CatalogStatus{Service: "web", WatchStatus: agent.WatchStatus{Freshness: "fresh", Age: 1}, Notes: []string{"x: its priority is odd"}}
 			e.Queue = &agent.QueueStatus{Length: 100, Waiting: 3, Queued: 20, GaveUp: 1, Refused: 2}
 			e.Shadow = &agent.ShadowStatus{Strategy: "first", Picks: 1204, AgreedShare: .43, Imbalance: agent.Imbalance{Picks: 1, ShadowPicks: 2, Load: 1.3, ShadowLoad: 1.25}}
 			e.Backends = []agent.Backend{row("a", func(b *agent.Backend) { b.ShadowShare, b.ShadowActive = 1, 4 })}
@@ -279,6 +279,38 @@ a        a:80     up          1   50%    50%    100%       0         4         0
 
 BACKEND  ADDRESS  STATE  WEIGHT  PLAN  SHARE  ACTIVE  REQUESTS  FAILED  MEAN  CATALOG  PROBE  SINCE  RULE  WHY
 a        a:80     up          1   30%    50%       0         0       0     -  passing  off     1m0s    13  passing; 40% ramped
+`},
+		"doubt, places and checks": {func(e *agent.Explanation) {
+			e.Catalog = &agent.CatalogStatus{
+				Service: "web", Doubt: "all are gone", Missing: 2,
+				WatchStatus: agent.WatchStatus{Freshness: "fresh", Age: 1, Suspicion: &agent.SuspicionStatus{Reason: "all are gone", Since: since, Confirmations: 1, Needed: 2}},
+				Places: []agent.Place{
+					{Name: "web", Instances: 2, WatchStatus: agent.WatchStatus{Freshness: "fresh", Age: 1, Hidden: true}},
+					{Name: "web in dc2", WatchStatus: agent.WatchStatus{Freshness: "waiting", Error: "refused", ErrorKind: "network", Polling: true}},
+				},
+			}
+			e.Backends = []agent.Backend{row("a", func(b *agent.Backend) {
+				b.Place = "web"
+				b.Catalog.Checks = []agent.BackendCheck{
+					{ID: "serfHealth", Name: "Serf", Status: "passing", Output: "alive", Node: true},
+					{ID: "disk", Name: "disk", Status: "critical", Output: "full\n", Ignored: true},
+				}
+			})}
+		}, `web on :1: http, random; service "web" in Consul, doubted, fresh 1s
+in doubt: all are gone; 2 kept that Consul does not list
+suspicion for 1m0s, borne out 1 of 2 times: all are gone
+place web: 2 instances, fresh 1s, hides some
+  Consul hides instances: the token needs service:read, and node:read on their nodes
+place web in dc2: 0 instances, waiting
+  Consul (network): refused
+  asked now and then, for more services are watched than may wait at Consul at once
+
+BACKEND  ADDRESS  STATE  PLACE  WEIGHT  SHARE  ACTIVE  REQUESTS  FAILED  MEAN  CATALOG  PROBE  SINCE  RULE  WHY
+a        a:80     up     web         1    50%       0         0       0     -  passing  off     1m0s    13  passing
+
+BACKEND  CHECK              OF       STATUS             OUTPUT
+a        serfHealth (Serf)  node     passing            alive
+a        disk               service  critical, ignored  full
 `},
 		"a subset": {func(e *agent.Explanation) {
 			e.Backends = []agent.Backend{row("a", func(b *agent.Backend) { b.Spared, b.Usable, b.Tier, b.Ramp, b.Planned = true, false, 0, 0, 0 })}

@@ -31,7 +31,12 @@ func explain(ctx context.Context, env Env, args []string) int {
 	}
 	head(env.Stdout, e)
 	fmt.Fprintln(env.Stdout)
-	backendTable(e).write(env.Stdout, coloured(env, env.Stdout))
+	colours := coloured(env, env.Stdout)
+	backendTable(e).write(env.Stdout, colours)
+	if checks := checkTable(e); len(checks.rows) > 1 {
+		fmt.Fprintln(env.Stdout)
+		checks.write(env.Stdout, colours)
+	}
 	return exitOK
 }
 
@@ -42,18 +47,11 @@ func head(w io.Writer, e agent.Explanation) {
 		fmt.Fprintf(w, ", zone %q first", e.Zone)
 	}
 	if c := e.Catalog; c != nil {
-		fmt.Fprintf(w, "; service %q in Consul, %s", c.Service, catalog(c).text)
-		if c.Error != "" {
-			fmt.Fprintf(w, "\nConsul: %s", printable(c.Error))
-		}
-		for _, why := range c.Skipped {
-			fmt.Fprintf(w, "\nleft out: %s", printable(why))
-		}
-		for _, what := range c.Notes {
-			fmt.Fprintf(w, "\nodd: %s", printable(what))
-		}
+		fmt.Fprintf(w, "; service %q in Consul, %s\n", c.Service, watched(c.WatchStatus).text)
+		headOfCatalog(w, c)
+	} else {
+		fmt.Fprintln(w)
 	}
-	fmt.Fprintln(w)
 	if e.Panic {
 		fmt.Fprintln(w, "panic: too few backends are up, so that others are used as well")
 	}
@@ -88,10 +86,12 @@ func backendTable(e agent.Explanation) *table {
 		}
 	}
 	some := func(is func(agent.Backend) bool) bool { return slices.ContainsFunc(e.Backends, is) }
+	placed := some(func(b agent.Backend) bool { return b.Place != "" })
 	grouped := some(func(b agent.Backend) bool { return b.Priority > 0 })
 	tiered := some(func(b agent.Backend) bool { return b.Tiers > 1 })
 	uneven := tiered || e.Shadow != nil || some(func(b agent.Backend) bool { return b.Spared || b.Usable && b.Ramp < 1 })
 
+	add(placed, "PLACE", func(b agent.Backend) cell { return text(printable(b.Place)) })
 	add(grouped, "PRIORITY", func(b agent.Backend) cell { return number("%d", b.Priority) })
 	add(e.Zone != "" && some(func(b agent.Backend) bool { return b.Zone != e.Zone }), "ZONE", func(b agent.Backend) cell { return text(printable(b.Zone)) })
 	add(tiered, "TIER", tier)
@@ -143,6 +143,11 @@ func why(b agent.Backend) string {
 	if !b.Until.IsZero() {
 		s += fmt.Sprintf(" (until %s)", b.Until.Local().Format("15:04:05"))
 	}
+	return brieflySaid(s)
+}
+
+// brieflySaid keeps the beginning of a long text.
+func brieflySaid(s string) string {
 	const enough = 160
 	if r := []rune(s); len(r) > enough {
 		s = string(r[:enough]) + "…"

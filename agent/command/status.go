@@ -48,6 +48,10 @@ func status(ctx context.Context, env Env, args []string) int {
 		if u.Reason != "" {
 			fmt.Fprintf(env.Stdout, "\n%s: %s\n", u.Name, printable(u.Reason))
 		}
+		if c := u.Catalog; c != nil && (c.Doubt != "" || len(c.Places) > 0) {
+			fmt.Fprintf(env.Stdout, "\n%s in Consul:\n", u.Name)
+			headOfCatalog(env.Stdout, c)
+		}
 	}
 	return exitOK
 }
@@ -74,18 +78,4 @@ func backends(u agent.UpstreamStatus) cell {
 		c.text = "none"
 	}
 	return c
-}
-
-func catalog(c *agent.CatalogStatus) cell {
-	switch {
-	case c == nil:
-		return cell{text: "static", colour: dim}
-	case c.Freshness == "waiting":
-		return cell{text: "waiting", colour: red}
-	case c.Freshness != "fresh":
-		return cell{text: c.Freshness + " " + seconds(c.Age).text, colour: yellow}
-	case c.Error != "":
-		return cell{text: "failing, " + seconds(c.Age).text + " old", colour: yellow}
-	}
-	return text("fresh " + seconds(c.Age).text)
 }
