@@ -144,7 +144,7 @@ func TestEmptied(t *testing.T) {
 			consul.register(t, name, "next", backend(t, "next"))
 			eventually(t, "the next one serves", func() bool { _, body := get(t, a.url(name)); return body == "next" })
 		case "dying":
-			dying.stop()
+			dying.kill()
 		}
 		eventually(t, name+" is let go", func() bool { c := catalog(name); return c.Missing == 0 && c.Doubt == "" })
 		if serves(name) != (name == "followed") {

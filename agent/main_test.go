@@ -132,6 +132,7 @@ type consulServer struct {
 	address string
 	catalog *catalog.Catalog
 	server  *http.Server
+	seen    requests
 }
 
 func startConsul(t testing.TB) *consulServer {
@@ -148,8 +149,9 @@ func (c *consulServer) start(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.address, c.server = l.Addr().String(), &http.Server{Handler: c.catalog}
-	go func() { _ = c.server.Serve(l) }()
+	c.address, c.server = l.Addr().String(), &http.Server{Handler: c.seen.count(c.catalog), ConnState: c.seen.connection}
+	server := c.server
+	go func() { _ = server.Serve(l) }()
 }
 
 func (c *consulServer) stop() { _ = c.server.Close() }
