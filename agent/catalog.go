@@ -6,6 +6,7 @@ import (
 	"github.com/outrigger-sidecar/outrigger/agent/config"
 	"github.com/outrigger-sidecar/outrigger/discovery"
 	"github.com/outrigger-sidecar/outrigger/lb/health"
+	"github.com/outrigger-sidecar/outrigger/telemetry"
 )
 
 // CatalogStatus is how an upstream's service is found in Consul.
@@ -74,11 +75,7 @@ func (u *upstream) catalog(service config.Service) *CatalogStatus {
 		Service: service.Name, WatchStatus: watchStatus(s), Index: snapshot.Index,
 		Doubt: snapshot.Doubt, Skipped: snapshot.Skipped, Notes: snapshot.Notes,
 	}
-	for _, i := range snapshot.Instances {
-		if i.Declared.Status == health.Missing {
-			c.Missing++
-		}
-	}
+	c.Missing = missing(snapshot)
 	if !snapshot.At.IsZero() {
 		freshness, since, _ := u.freshness()
 		c.Freshness, c.Age = freshness.String(), time.Since(since).Seconds()
@@ -90,6 +87,49 @@ func (u *upstream) catalog(service config.Service) *CatalogStatus {
 			place.Freshness, place.Age = freshness.String(), time.Since(p.Answered).Seconds()
 		}
 		c.Places = append(c.Places, place)
+	}
+	return c
+}
+
+// missing counts the instances that the last answer lacks.
+func missing(s discovery.Snapshot) (n int) {
+	for _, i := range s.Instances {
+		if i.Declared.Status == health.Missing {
+			n++
+		}
+	}
+	return n
+}
+
+// counted is what metrics are made of: of several places the sum.
+func (u *upstream) counted(s discovery.Status) *telemetry.Catalog {
+	c := &telemetry.Catalog{Index: s.Index, Missing: missing(u.current()), Failures: make(map[string]int64), Aged: make(map[string]int64)}
+	if !s.Answered.IsZero() {
+		c.Age = time.Since(s.Answered)
+	}
+	add := func(s discovery.Status) {
+		c.Answers += s.Answers
+		c.Resets += s.Resets
+		c.Confirmed += s.Confirmed
+		c.Rejected += s.Rejected
+		c.Suspected += s.Confirmed + s.Rejected
+		if s.Suspicion != nil {
+			c.Suspected++
+		}
+		for class, n := range s.Failures {
+			c.Failures[class] += n
+		}
+	}
+	if len(s.Places) == 0 {
+		add(s)
+	}
+	for _, p := range s.Places {
+		add(p.Status)
+	}
+	for f := range u.aged {
+		if n := u.aged[f].Load(); n > 0 {
+			c.Aged[health.Freshness(f).String()] = n
+		}
 	}
 	return c
 }

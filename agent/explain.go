@@ -2,7 +2,6 @@ package agent
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/outrigger-sidecar/outrigger/lb"
 	"github.com/outrigger-sidecar/outrigger/telemetry"
@@ -90,11 +89,7 @@ func (u *upstream) measured() telemetry.Upstream {
 		m.Imbalance = telemetry.Imbalance(u.window.rates(read(u.meter, m.Servers, m.Stats)).imbalance)
 	}
 	if watch != nil {
-		s := watch.Status()
-		m.Catalog = &telemetry.Catalog{Index: s.Index, Answers: s.Answers, Failures: s.Failures}
-		if !s.Answered.IsZero() {
-			m.Catalog.Age = time.Since(s.Answered)
-		}
+		m.Catalog = u.counted(watch.Status())
 	}
 	return m
 }

@@ -151,6 +151,16 @@ func TestEmptied(t *testing.T) {
 			t.Errorf("in the end %s serves: %t", name, name != "followed")
 		}
 	}
+	_, metrics := get(t, a.url("admin")+"/metrics")
+	for _, line := range []string{
+		`outrigger_discovery_suspicions_total{outrigger_upstream_name="held",result="begun"} 1`,
+		`outrigger_discovery_suspicions_total{outrigger_upstream_name="held",result="confirmed"} 1`,
+		`outrigger_discovery_missing{outrigger_upstream_name="held"} 0`,
+	} {
+		if !strings.Contains(metrics, line) {
+			t.Errorf("the metrics lack %s", line)
+		}
+	}
 	log := a.log.String()
 	for _, told := range []string{"not believed before it is confirmed", "outcome=confirmed", "are held for a while", "let go of the instances"} {
 		if !strings.Contains(log, told) {

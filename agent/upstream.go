@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -27,10 +28,11 @@ type upstream struct {
 	observer proxy.Observer
 	window   *window
 	tell     *telemetry.Telemetry
-	archive  *discovery.Archive // nil keeps no snapshots
-	follow   chan *lookup       // what to follow from now on; nil for static servers
-	end      context.CancelFunc // of run
-	ended    chan struct{}      // closed when run has returned
+	aged     [health.Expired + 1]atomic.Int64 // changes of the freshness, by what it became
+	archive  *discovery.Archive               // nil keeps no snapshots
+	follow   chan *lookup                     // what to follow from now on; nil for static servers
+	end      context.CancelFunc               // of run
+	ended    chan struct{}                    // closed when run has returned
 
 	mu        sync.Mutex // guards what a reload changes, and the snapshot
 	config    config.Upstream
@@ -173,6 +175,7 @@ func (u *upstream) age(catalog bool, timer *time.Timer) {
 	}
 	freshness, since, changes := u.freshness()
 	if u.balancer.SetFreshness(freshness) {
+		u.aged[freshness].Add(1)
 		level := hclog.Warn
 		if freshness == health.Fresh {
 			level = hclog.Info

@@ -53,8 +53,12 @@ func turned(logger hclog.Logger, s discovery.Status) {
 			"reason", s.Suspicion.Reason, "missing", s.Suspicion.Missing)
 	case s.Err == nil && s.Ended != "":
 		logger.Info("the suspicion is over", "outcome", s.Ended, "index", s.Index)
+	case s.Err == nil && s.Fell:
+		logger.Warn("Consul answers, and counts its index anew", "index", s.Index)
 	case s.Err == nil && s.Hidden:
 		logger.Warn("Consul hides instances for want of permission: the token needs service:read, and node:read on their nodes")
+	case s.Err == nil && s.Answers == 1:
+		logger.Info("Consul answers", "index", s.Index)
 	case s.Err == nil:
 		logger.Info("Consul answers again", "index", s.Index)
 	default:

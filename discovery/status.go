@@ -27,6 +27,8 @@ type Status struct {
 	Ended     string
 	Confirmed int64         // suspicions that proved true
 	Rejected  int64         // and those that did not
+	Fell      bool          // the index of the last answer is lower than that of the one before
+	Resets    int64         // times that it was
 	Polling   bool          // asks now and then, for there are too many watches
 	Places    []PlaceStatus // of a merged watch, in order of preference
 	due       time.Duration
@@ -64,6 +66,9 @@ func (w *Watcher) believed(s Snapshot, borneOut bool) {
 	w.note(func(st *Status) {
 		if st.Err != nil || st.Since.IsZero() {
 			st.Since = s.At
+		}
+		if st.Fell = s.Index < st.Index; st.Fell {
+			st.Resets++
 		}
 		st.Index, st.Answered, st.Lag, st.Err, st.Class, st.Pause = s.Index, s.At, 0, nil, "", 0
 		if !s.Origin.Streamed {
@@ -116,7 +121,7 @@ func (w *Watcher) note(change func(*Status)) {
 	w.mu.Lock()
 	before := w.status
 	change(&w.status)
-	turned := w.status.Class != before.Class || w.status.Hidden != before.Hidden ||
+	turned := before.Answers == 0 && w.status.Answers > 0 || w.status.Resets != before.Resets || w.status.Class != before.Class || w.status.Hidden != before.Hidden ||
 		(w.status.Suspicion == nil) != (before.Suspicion == nil)
 	w.mu.Unlock()
 	if turned && w.Turned != nil {

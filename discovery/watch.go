@@ -37,9 +37,9 @@ type Watcher struct {
 	// Poll tells whether to ask now and then instead of waiting for changes,
 	// where there are more watches than may wait; nil is never.
 	Poll func() bool
-	// Turned is told when answers stop coming, when the kind of trouble
-	// changes, when they come again, and when a suspicion begins or ends; nil
-	// tells nobody. It must be quick.
+	// Turned is told of the first answer, when answers stop coming, when the
+	// kind of trouble changes, when they come again, when their index falls, and
+	// when a suspicion begins or ends; nil tells nobody. It must be quick.
 	Turned func(Status)
 	// Jitter returns a random part of a time; nil takes one from math/rand.
 	Jitter func(time.Duration) time.Duration

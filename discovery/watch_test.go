@@ -131,7 +131,7 @@ func TestIndexThatFallsIsReadAgainFromTheStart(t *testing.T) {
 		if want := []uint64{0, 100, 0, 60}; !slices.Equal(s.asked, want) {
 			t.Errorf("asked after %v, want %v", s.asked, want)
 		}
-		if st := w.Status(); len(emitted) != 3 || st.Suspicion != nil || st.Confirmed+st.Rejected != 0 || len(s.read) != 0 {
+		if st := w.Status(); len(emitted) != 3 || st.Suspicion != nil || st.Confirmed+st.Rejected != 0 || st.Resets != 1 || st.Fell || len(s.read) != 0 {
 			t.Errorf("emitted %d, status %+v", len(emitted), st)
 		}
 		if gap := s.at[2].Sub(s.at[1]); gap > herd+refill {

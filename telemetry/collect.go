@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"context"
-	"math"
 	"runtime"
 	"sync"
 
@@ -82,7 +81,7 @@ func (o observation) upstream(u Upstream, a *account, seen *upstream) {
 	o.queue(u, a, with)
 	o.shadow(u, a, with)
 	if u.Catalog != nil {
-		o.catalog(*u.Catalog, with)
+		o.catalog(*u.Catalog, &a.catalog, with)
 	}
 }
 
@@ -217,20 +216,6 @@ func (o observation) shadow(u Upstream, a *account, with labeller) {
 	of(u.Strategy, "load", u.Imbalance.Load)
 	of(u.Stats.Shadow.Strategy, "picks", u.Imbalance.ShadowPicks)
 	of(u.Stats.Shadow.Strategy, "load", u.Imbalance.ShadowLoad)
-}
-
-func (o observation) catalog(c Catalog, with labeller) {
-	var failed int64
-	for class, n := range c.Failures {
-		failed += n
-		o.int(discoveryErrors, n, with(semconv.ErrorTypeKey.String(class)))
-	}
-	o.int(discoveryUpdates, c.Answers, with(labelResult.String(outcomeOK)))
-	o.int(discoveryUpdates, failed, with(labelResult.String(outcomeFailed)))
-	if c.Answers > 0 {
-		o.int(discoveryIndex, int64(min(c.Index, math.MaxInt64)), with())
-		o.float(discoveryStaleness, c.Age.Seconds(), with())
-	}
 }
 
 // buildOf describes this build.

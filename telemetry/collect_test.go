@@ -47,7 +47,10 @@ func everything() []Upstream {
 		},
 		Imbalance: Imbalance{Picks: 1.5, ShadowPicks: 1.25, Load: 2, ShadowLoad: 1.75},
 		Servers:   []lb.ServerStats{serverStats("a", "z1", health.Up, 10, 1, 2), ejected},
-		Catalog:   &Catalog{Index: 42, Age: 3 * time.Second, Answers: 7, Failures: map[string]int64{"timeout": 2}},
+		Catalog: &Catalog{
+			Index: 42, Age: 3 * time.Second, Answers: 7, Failures: map[string]int64{"timeout": 2},
+			Missing: 4, Resets: 1, Suspected: 6, Confirmed: 2, Rejected: 3, Aged: map[string]int64{"stale": 2, "fresh": 1},
+		},
 	}, {
 		Name: "db", Strategy: "round_robin", Protocol: "tcp", Meter: db,
 		Servers: []lb.ServerStats{serverStats("d", "z1", health.Up, 10, 0, 3)},
@@ -144,6 +147,14 @@ func TestCollect(t *testing.T) {
 		discoveryStaleness: {"outrigger.upstream.name=web": 3},
 		discoveryUpdates:   {"result=ok,outrigger.upstream.name=web": 7, "result=failed,outrigger.upstream.name=web": 2},
 		discoveryErrors:    {"error.type=timeout,outrigger.upstream.name=web": 2},
+		discoveryMissing:   {"outrigger.upstream.name=web": 4},
+		discoveryResets:    {"outrigger.upstream.name=web": 1},
+		discoverySuspicions: {
+			"result=begun,outrigger.upstream.name=web":     6,
+			"result=confirmed,outrigger.upstream.name=web": 2,
+			"result=rejected,outrigger.upstream.name=web":  3,
+		},
+		discoveryFreshness: {"state=stale,outrigger.upstream.name=web": 2, "state=fresh,outrigger.upstream.name=web": 1},
 		configReloads:      {"result=ok": 3, "result=failed": 1},
 		configLastSuccess:  {"": 1700000000.5},
 		telemetrySpans:     {"result=ended": 2, "result=exported": 2, "result=failed": 0},

@@ -90,6 +90,10 @@ func Instruments() []Instrument {
 		{discoveryStaleness, Gauge, unitSeconds, "Time since the catalog's last good answer.", keys(keyUpstream), nil},
 		{discoveryUpdates, Counter, "{update}", "Answers of the catalog.", keys(keyUpstream, labelResult), nil},
 		{discoveryErrors, Counter, "{error}", "Failed queries of the catalog.", keys(keyUpstream, semconv.ErrorTypeKey), nil},
+		{discoverySuspicions, Counter, "{suspicion}", "Answers of the catalog that were not believed at once: begun, and confirmed or rejected in the end.", keys(keyUpstream, labelResult), nil},
+		{discoveryMissing, UpDownCounter, "{backend}", "Backends that are kept though the catalog's last answer lacks them.", keys(keyUpstream), nil},
+		{discoveryResets, Counter, "{reset}", "Times that the catalog's index fell.", keys(keyUpstream), nil},
+		{discoveryFreshness, Counter, "{change}", "Times that the catalog's word became fresh, stale or expired.", keys(keyUpstream, labelState), nil},
 		{discoveryPropagation, Histogram, unitSeconds, "From the catalog's answer to the pool in force.", keys(keyUpstream), fine},
 
 		{configReloads, Counter, "{reload}", "Times that the configuration was read again.", keys(labelResult), nil},

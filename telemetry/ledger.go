@@ -28,6 +28,7 @@ type account struct {
 	ejections int64
 	shadow    map[string]*shadowTotals // by strategy
 	queue     struct{ placed, gaveUp, refused growing }
+	catalog   catalogAccount
 
 	meter     *proxy.Meter
 	noBackend int64 // of meter, when last read

@@ -36,12 +36,19 @@ type Imbalance struct {
 	Picks, ShadowPicks, Load, ShadowLoad float64
 }
 
-// Catalog is how the watch on an upstream's catalog is doing.
+// Catalog is how the watch on an upstream's catalog is doing. Its counts may
+// begin anew, as with another watch.
 type Catalog struct {
 	Index    uint64
 	Age      time.Duration // since the last good answer; not looked at before the first
 	Answers  int64         // good ones
 	Failures map[string]int64
+	Missing  int   // backends that are kept though the last answer lacks them
+	Resets   int64 // times that the index fell
+
+	Suspected, Confirmed, Rejected int64 // answers that were doubted, and what became of that
+
+	Aged map[string]int64 // changes of the freshness, by what it became
 }
 
 // AgentState is what there is to know of the agent itself.
