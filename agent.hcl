@@ -106,6 +106,7 @@ upstream "web" {
     priority_from  = ""         # node_meta:KEY or service_meta:KEY, a number from 0 to 127; see priority of a server below
     peer           = ""         # a peered cluster that exports the service; not beside datacenter
     ignore_checks  = []         # IDs and names of checks that have no say; maintenance always has
+    prepared_query = ""         # a prepared query or a name that a template matches, which then says service, tags, filter, near and failover in their place; needs query:read
     on_empty       = "hold"     # when all instances were deregistered, and Consul's leader confirms it: hold those that probes find up, or drop all
     on_empty_hold  = "1m"       # how long they are held
 

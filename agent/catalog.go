@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"cmp"
+	"errors"
 	"time"
 
 	"github.com/outrigger-sidecar/outrigger/agent/config"
@@ -12,6 +14,7 @@ import (
 // CatalogStatus is how an upstream's service is found in Consul.
 type CatalogStatus struct {
 	Service string `json:"service"`
+	Query   string `json:"prepared_query,omitempty"` // that says which service
 	// WatchStatus is that of the first place which ever answered, where there
 	// are several; freshness is waiting until one has.
 	WatchStatus
@@ -65,17 +68,23 @@ func watchStatus(s discovery.Status) WatchStatus {
 // catalog is how the service is found.
 func (u *upstream) catalog(service config.Service) *CatalogStatus {
 	u.mu.Lock()
-	watch, snapshot, maxStale := u.watch, u.snapshot, u.config.Health.MaxStale
+	watch, snapshot, maxStale, plan := u.watch, u.snapshot, u.config.Health.MaxStale, u.plan
 	u.mu.Unlock()
 	var s discovery.Status
 	if watch != nil {
 		s = watch.Status()
 	}
 	c := &CatalogStatus{
-		Service: service.Name, WatchStatus: watchStatus(s), Index: snapshot.Index,
+		Service: cmp.Or(service.Name, plan.plan.Service), Query: service.PreparedQuery, WatchStatus: watchStatus(s), Index: snapshot.Index,
 		Doubt: snapshot.Doubt, Skipped: snapshot.Skipped, Notes: snapshot.Notes,
 	}
 	c.Missing = missing(snapshot)
+	if plan.err != nil && c.Error == "" {
+		c.Error = plan.err.Error()
+		if known, ok := errors.AsType[*discovery.Error](plan.err); ok {
+			c.ErrorKind = known.Class
+		}
+	}
 	if !snapshot.At.IsZero() {
 		freshness, since, _ := u.freshness()
 		c.Freshness, c.Age = freshness.String(), time.Since(since).Seconds()

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/outrigger-sidecar/outrigger/lb"
@@ -58,7 +59,7 @@ func (u *upstream) unready(stats lb.Stats, catalog *CatalogStatus) string {
 	case catalog != nil && catalog.Freshness == "waiting":
 		return "no answer from Consul yet"
 	case stats.Servers == 0 && catalog != nil:
-		return fmt.Sprintf("Consul knows no instance of %q", catalog.Service)
+		return fmt.Sprintf("Consul knows no instance of %q", cmp.Or(catalog.Service, catalog.Query))
 	}
 	return fmt.Sprintf("none of %d backends is usable", stats.Servers)
 }

@@ -16,11 +16,16 @@ import (
 // lookup is where an upstream looks its backends up.
 type lookup struct {
 	service config.Service
+	client  *consul.Client
 	hub     *discovery.Hub[consul.Query]
 }
 
-// question is what a kept snapshot must be the answer to.
+// question is what a kept snapshot must be the answer to. What a prepared query
+// says is not known before Consul answers.
 func (l *lookup) question() (q string) {
+	if name := l.service.PreparedQuery; name != "" {
+		return "prepared query " + name + " " + queriesOf(l.service)[0].String()
+	}
 	for _, query := range queriesOf(l.service) {
 		q += query.String() + "\n"
 	}
@@ -56,6 +61,8 @@ func (u *upstream) run(ctx context.Context) {
 		case s := <-f.snapshots:
 			f.take(s)
 			u.tell.Propagated(u.name, time.Since(s.At))
+		case p := <-f.plans:
+			f.replan(p)
 		case <-f.review.C:
 			f.reviewHold()
 		case <-f.ageing.C:
@@ -78,6 +85,10 @@ type follower struct {
 	*upstream
 	lookup    *lookup // nil for static servers
 	snapshots chan discovery.Snapshot
+	plans     chan planned       // nil without a prepared query
+	endPlans  func()             // nil likewise
+	queries   []consul.Query     // that are followed
+	healthy   bool               // without those that warn
 	believed  discovery.Snapshot // the last that was in no doubt
 	question  string             // that it answers
 	held      *hold              // nil where nothing is held
@@ -88,6 +99,7 @@ type follower struct {
 }
 
 func (f *follower) end() {
+	f.leavePlan()
 	f.ageing.Stop()
 	f.review.Stop()
 	if f.watch != nil {
@@ -104,20 +116,40 @@ func (f *follower) turn(next *lookup) {
 		}
 		return
 	}
+	f.leavePlan()
+	before := f.lookup
 	f.lookup, f.held = next, nil
 	if next == nil {
-		f.watchBy(nil)
+		f.ask(nil, false)
 		f.mu.Lock()
 		f.snapshot, f.last = discovery.Snapshot{}, discovery.Status{}
 		f.mu.Unlock()
 		return
 	}
 	f.recall()
+	if next.service.PreparedQuery == "" {
+		f.ask(queriesOf(next.service), false)
+		return
+	}
+	if before == nil || before.hub != next.hub || before.question() != next.question() {
+		f.ask(nil, false) // until the plan is known
+	}
+	f.followPlan()
+}
+
+// ask follows what answers queries, nil for none. Where only healthy instances
+// are asked for, those that warn are not used.
+func (f *follower) ask(queries []consul.Query, healthy bool) {
+	f.queries, f.healthy = queries, healthy
+	if len(queries) == 0 {
+		f.watchBy(nil)
+		return
+	}
 	known := f.believed
-	if f.question != next.question() {
+	if f.question != f.lookup.question() {
 		known = discovery.Snapshot{}
 	}
-	f.watchBy(next.subscribe(queriesOf(next.service), known))
+	f.watchBy(f.lookup.subscribe(queries, known))
 }
 
 // watchBy puts a watch in the place of the one before, which ends last, so that
@@ -173,6 +205,9 @@ func (f *follower) recall() {
 // take puts an answer of Consul in force, and keeps it.
 func (f *follower) take(s discovery.Snapshot) {
 	last := f.current()
+	if f.healthy {
+		s = withoutWarned(s)
+	}
 	for _, why := range s.Skipped {
 		if !slices.Contains(last.Skipped, why) {
 			f.log.Warn("left out an entry of the catalog", "entry", why)

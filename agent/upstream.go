@@ -41,6 +41,7 @@ type upstream struct {
 	serving   *serving
 	watch     *discovery.Subscription // nil without Consul, and before it is asked; set by run alone
 	snapshot  discovery.Snapshot      // in force; zero before the first
+	plan      planned                 // of a prepared query, for people
 	last      discovery.Status        // of the watch before, which holds until the present one has an answer
 	lookup    *lookup                 // what was told to run last; of those who reload alone
 }

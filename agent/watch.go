@@ -72,7 +72,7 @@ func turned(logger hclog.Logger, s discovery.Status) {
 func (a *Agent) subscribe(u *upstream) {
 	u.lookup = nil
 	if u.config.Consul != nil {
-		u.lookup = &lookup{service: *u.config.Consul, hub: a.hub}
+		u.lookup = &lookup{service: *u.config.Consul, client: a.consul, hub: a.hub}
 	}
 	u.tellRun(u.lookup)
 }

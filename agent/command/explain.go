@@ -47,6 +47,9 @@ func head(w io.Writer, e agent.Explanation) {
 		fmt.Fprintf(w, ", zone %q first", e.Zone)
 	}
 	if c := e.Catalog; c != nil {
+		if c.Query != "" {
+			fmt.Fprintf(w, "; prepared query %q", c.Query)
+		}
 		fmt.Fprintf(w, "; service %q in Consul, %s\n", c.Service, watched(c.WatchStatus).text)
 		headOfCatalog(w, c)
 	} else {

@@ -130,6 +130,7 @@ type Service struct {
 	IgnoreChecks  []string      // IDs and names of checks that have no say
 	OnEmpty       string        // hold or drop: what to do with backends that probes prove alive when all were deregistered
 	OnEmptyHold   time.Duration // how long to hold
+	PreparedQuery string        // whose definition says which services to use where; "": the fields here do
 	Failover      []Failover    // where else it is looked for, in order of preference
 }
 

@@ -87,7 +87,7 @@ func brokenPromises(c Config) (broken []string) {
 		}
 		promise(u.Protocol == "http" || u.Protocol == "tcp" && u.HashOn == "client_ip" && u.BackendProtocol == "auto", "the protocol is known")
 		promise((u.Consul != nil) != (len(u.Servers) > 0), "backends come from one place")
-		promise(u.Consul == nil || u.Consul.Name != "", "the service has a name")
+		promise(u.Consul == nil || (u.Consul.Name != "") != (u.Consul.PreparedQuery != ""), "the service has a name or a query")
 		promise(u.Consul == nil || metaKey("locality")(u.Consul.ZoneFrom) == nil && orEmpty(metaKey())(u.Consul.PriorityFrom) == nil, "zones and priorities come from somewhere")
 		if s := u.Consul; s != nil {
 			promise(s.OnEmpty == "drop" || s.OnEmpty == "hold" && s.OnEmptyHold > 0, "on_empty is known")

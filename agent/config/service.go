@@ -8,7 +8,7 @@ import (
 func (s *Service) spec() spec {
 	return spec{
 		fields: []field{
-			text("service", &s.Name, "", notEmpty, consulName).required(`write its name in Consul: service = "NAME"`),
+			text("service", &s.Name, "", notEmpty, consulName),
 			list("tags", &s.Tags, nil, parseText, notEmpty, printable),
 			text("filter", &s.Filter, "", orEmpty(filterExpression)),
 			text("datacenter", &s.Datacenter, "", consulName),
@@ -19,6 +19,7 @@ func (s *Service) spec() spec {
 			text("tagged_address", &s.TaggedAddress, "", consulName),
 			text("zone_from", &s.ZoneFrom, "locality", metaKey("locality")),
 			text("priority_from", &s.PriorityFrom, "", orEmpty(metaKey())),
+			text("prepared_query", &s.PreparedQuery, "", consulName),
 			list("ignore_checks", &s.IgnoreChecks, nil, parseText, notEmpty, printable),
 			text("on_empty", &s.OnEmpty, "hold", oneOf("hold", "drop")),
 			duration("on_empty_hold", &s.OnEmptyHold, time.Minute, atLeast(time.Millisecond)),
@@ -39,8 +40,27 @@ func (s *Service) spec() spec {
 
 func (s *Service) finish(b *block) {
 	rejectBoth(b, s.Datacenter, s.Peer)
+	s.finishQuery(b)
 	if s.OnEmpty == "drop" && b.has("on_empty_hold") && b.sound("on_empty") {
 		b.reject("on_empty_hold", `on_empty_hold does nothing with on_empty "drop"`, "remove the one or the other")
+	}
+}
+
+// finishQuery holds a prepared query against what it says itself.
+func (s *Service) finishQuery(b *block) {
+	if s.PreparedQuery == "" || !b.sound("prepared_query") {
+		if !b.has("service") && b.sound("prepared_query") {
+			b.decoder.reportAbsence(b.header, "consul has no service", `write its name in Consul: service = "NAME"`)
+		}
+		return
+	}
+	for _, name := range []string{"service", "tags", "filter", "datacenter", "peer", "namespace", "partition", "near"} {
+		if b.has(name) {
+			b.reject(name, name+" does nothing beside prepared_query", "the query says it: remove the one or the other")
+		}
+	}
+	for _, place := range b.blocks["failover"] {
+		b.decoder.report(SeverityError, place.header, "failover does nothing beside prepared_query", "the query says it: remove the one or the other")
 	}
 }
 

@@ -111,11 +111,11 @@ const (
 )
 
 // FollowPlan reads the plan of a prepared query now and then until ctx ends,
-// and tells when it is another one, or why it could not be read; then the one
-// before stays in force.
+// and tells when it is another one or can be read again, or why it could not be
+// read; then the one before stays in force.
 func (c *Client) FollowPlan(ctx context.Context, query string, tell func(Plan, error)) {
 	var known Plan
-	for {
+	for failures := 0; ; {
 		limited, cancel := context.WithTimeout(ctx, planRetry)
 		p, err := c.Plan(limited, query)
 		cancel()
@@ -126,9 +126,13 @@ func (c *Client) FollowPlan(ctx context.Context, query string, tell func(Plan, e
 		switch {
 		case err != nil:
 			every = planRetry
+			if known.Service == "" { // somebody waits for the first one
+				every = min(planRetry, time.Second<<min(failures, 5))
+			}
+			failures++
 			tell(Plan{}, err)
-		case !p.equal(known):
-			known = p
+		case failures > 0 || !p.equal(known):
+			known, failures = p, 0
 			tell(p, nil)
 		}
 		t := time.NewTimer(every - every/5 + rand.N(2*every/5))

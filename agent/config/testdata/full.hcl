@@ -140,6 +140,10 @@ upstream "far" {
     on_empty = "drop"
   }
 }
+upstream "planned" {
+  listen = "localhost:9007"
+  consul { prepared_query = "nearest-web" }
+}
 upstream "db" {
   listen   = "localhost:9005"
   protocol = "tcp"

@@ -28,3 +28,16 @@ upstream "b" {
     failover = ["dc6"]
   }
 }
+upstream "c" {
+  listen = "127.0.0.1:9003"
+  consul {
+    service        = "c"
+    datacenter     = "dc1"
+    prepared_query = "c-query"
+    failover { datacenter = "dc2" }
+  }
+}
+upstream "d" {
+  listen = "127.0.0.1:9004"
+  consul { prepared_query = "d/query" }
+}
