@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/outrigger-sidecar/outrigger/agent"
 )
@@ -42,7 +43,10 @@ func headOfCatalog(w io.Writer, c *agent.CatalogStatus) {
 	if c.Doubt != "" {
 		fmt.Fprintf(w, "in doubt: %s; %d kept that Consul does not list\n", printable(c.Doubt), c.Missing)
 	}
-	headOfWatch(w, "", c.WatchStatus)
+	// What a place says for all is not said twice.
+	if !slices.ContainsFunc(c.Places, func(p agent.Place) bool { return p.Error == c.Error && p.Since.Equal(c.Since) }) {
+		headOfWatch(w, "", c.WatchStatus)
+	}
 	for _, p := range c.Places {
 		fmt.Fprintf(w, "place %s: %d instances, %s\n", printable(p.Name), p.Instances, watched(p.WatchStatus).text)
 		headOfWatch(w, "  ", p.WatchStatus)
@@ -57,11 +61,7 @@ func headOfCatalog(w io.Writer, c *agent.CatalogStatus) {
 
 func headOfWatch(w io.Writer, indent string, s agent.WatchStatus) {
 	if s.Error != "" {
-		kind := ""
-		if s.ErrorKind != "" {
-			kind = " (" + s.ErrorKind + ")"
-		}
-		fmt.Fprintf(w, "%sConsul%s: %s\n", indent, kind, printable(s.Error))
+		fmt.Fprintf(w, "%sConsul: %s\n", indent, printable(s.Error))
 	}
 	if p := s.Suspicion; p != nil {
 		fmt.Fprintf(w, "%ssuspicion for %s, borne out %d of %d times: %s\n", indent, ago(p.Since).text, p.Confirmations, p.Needed, printable(p.Reason))

@@ -285,7 +285,7 @@ a        a:80     up          1   30%    50%       0         0       0     -  pa
 				Service: "web", Doubt: "all are gone", Missing: 2,
 				WatchStatus: agent.WatchStatus{Freshness: "fresh", Age: 1, Suspicion: &agent.SuspicionStatus{Reason: "all are gone", Since: since, Confirmations: 1, Needed: 2}},
 				Places: []agent.Place{
-					{Name: "web", Instances: 2, WatchStatus: agent.WatchStatus{Freshness: "fresh", Age: 1, Hidden: true}},
+					{Name: "web", Instances: 2, WatchStatus: agent.WatchStatus{Freshness: "fresh", Age: 1, Hidden: true, Since: since}},
 					{Name: "web in dc2", WatchStatus: agent.WatchStatus{Freshness: "waiting", Error: "refused", ErrorKind: "network", Polling: true}},
 				},
 			}
@@ -302,7 +302,7 @@ suspicion for 1m0s, borne out 1 of 2 times: all are gone
 place web: 2 instances, fresh 1s, hides some
   Consul hides instances: the token needs service:read, and node:read on their nodes
 place web in dc2: 0 instances, waiting
-  Consul (network): refused
+  Consul: refused
   asked now and then, for more services are watched than may wait at Consul at once
 
 BACKEND  ADDRESS  STATE  PLACE  WEIGHT  SHARE  ACTIVE  REQUESTS  FAILED  MEAN  CATALOG  PROBE  SINCE  RULE  WHY
