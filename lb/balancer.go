@@ -27,8 +27,8 @@ type Health struct {
 	// Reach is a check that Run makes only of servers ejected because they
 	// could not be reached, see ErrUnreachable; the first good one ends the
 	// ejection. nil: none, so that such an ejection lasts its time too.
-	Reach          *health.Check
-	PanicThreshold float64 // see health.Policy
+	Reach  *health.Check
+	Policy health.Policy // how all that is merged into one word
 }
 
 // Hooks let the owner of a balancer follow what happens in it. They are called

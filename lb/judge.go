@@ -20,8 +20,8 @@ func (b *Balancer) rebuild() {
 	}
 	levels, decision := b.judge(members, now)
 	for _, m := range b.leaving {
-		e := m.evidence(b.freshness)
-		b.note(m, e, health.Merge(e, false), now)
+		e := m.evidence(b.freshness, now)
+		b.note(m, e, b.health.Policy.Merge(e, false), now)
 	}
 	last := b.pool.Load()
 	next := b.arrange(levels, last, now)
@@ -32,6 +32,9 @@ func (b *Balancer) rebuild() {
 	for _, m := range members {
 		if until := m.outlier.until; !until.IsZero() {
 			next.revisitIn(until.Sub(now), b.clock)
+		}
+		if left := b.health.Policy.CatalogFall - now.Sub(m.against); !m.against.IsZero() && left > 0 {
+			next.revisitIn(left, b.clock)
 		}
 	}
 	b.pool.Store(next)
@@ -50,26 +53,35 @@ func (b *Balancer) rebuild() {
 func (b *Balancer) judge(members []*member, now time.Time) ([]level, health.Decision) {
 	evidence := make([]health.Evidence, len(members))
 	for i, m := range members {
-		evidence[i] = m.evidence(b.freshness)
+		evidence[i] = m.evidence(b.freshness, now)
 	}
-	decision := health.Policy{}.Decide(evidence)
+	calm := b.health.Policy
+	calm.PanicThreshold = 0
+	decision := calm.Decide(evidence)
 	for i, m := range members {
 		b.note(m, evidence[i], decision.Verdicts[i], now)
 	}
 	levels, able := b.placement.levels(members, decision.Usable)
-	if b.health.PanicThreshold > 0 && (len(levels) == 1 || able < 1) {
-		decision = health.Policy{PanicThreshold: b.health.PanicThreshold}.Decide(evidence)
+	if b.health.Policy.PanicThreshold > 0 && (len(levels) == 1 || able < 1) {
+		decision = b.health.Policy.Decide(evidence)
 		levels, _ = b.placement.levels(members, decision.Usable)
 	}
 	return levels, decision
 }
 
-// prove brings a member's own evidence up to date: ejections end, and probes
-// count only while there are any.
+// prove brings a member's own evidence up to date: ejections end, the time that
+// the catalog speaks against it counts, and probes count only while there are
+// any.
 func (b *Balancer) prove(m *member, now time.Time) {
 	if until := m.outlier.until; !until.IsZero() && !now.Before(until) {
 		m.outlier.until = time.Time{}
 		m.times.streak.Store(0)
+	}
+	switch against := b.health.Policy.SpeaksAgainst(m.spec.Declared); {
+	case against && m.against.IsZero():
+		m.against = now
+	case !against && m.spec.Declared.Status != health.Missing: // what is missing is taken as it was
+		m.against = time.Time{}
 	}
 	switch {
 	case b.health.Check != nil && m.probe.Status == health.Unprobed:

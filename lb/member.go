@@ -13,6 +13,7 @@ type member struct {
 	spec    *Server // replaced, never written to
 	verdict health.Verdict
 	since   time.Time // of the verdict's state
+	against time.Time // since when the catalog speaks against it; zero while it does not
 	left    time.Time // when it was removed; zero while it is there
 	drained bool      // by hand
 	token   uint64    // hash of the ID: what hashing strategies and sessions know it by
@@ -41,7 +42,7 @@ type outlier struct {
 	unreachable bool
 }
 
-func (m *member) evidence(f health.Freshness) health.Evidence {
+func (m *member) evidence(f health.Freshness, now time.Time) health.Evidence {
 	e := health.Evidence{
 		Declared:  m.spec.Declared,
 		Freshness: f,
@@ -49,6 +50,9 @@ func (m *member) evidence(f health.Freshness) health.Evidence {
 		Ejected:   !m.outlier.until.IsZero(),
 		Weight:    m.spec.Weight,
 		Before:    m.verdict,
+	}
+	if !m.against.IsZero() {
+		e.Against = now.Sub(m.against)
 	}
 	if m.drained {
 		e.Declared = health.Declaration{Status: health.Maintenance}

@@ -88,6 +88,7 @@ type known struct {
 	streak                     int
 	drained                    bool
 	ejected, left              time.Time // until, and since; zero when it is not
+	against                    time.Time // since when the catalog speaks against it; zero when it does not
 	active, requests, failures int64
 }
 
@@ -257,7 +258,13 @@ func (m *model) freshen(t *rapid.T) {
 // they would say is said by mark.
 func (m *model) setHealth(t *rapid.T) {
 	h := lb.Health{
-		PanicThreshold: rapid.SampledFrom([]float64{0, 0, 0.5, 1}).Draw(t, "panic threshold"),
+		Policy: health.Policy{
+			Algebra:        health.Algebra(rapid.IntRange(int(health.MergeWorst), int(health.MergeAny)).Draw(t, "algebra")),
+			Warnings:       health.Warnings(rapid.IntRange(int(health.WarningReduced), int(health.WarningOut)).Draw(t, "warnings")),
+			CatalogFall:    time.Duration(rapid.SampledFrom([]int{0, 0, 15}).Draw(t, "catalog fall")) * time.Second,
+			PanicThreshold: rapid.SampledFrom([]float64{0, 0, 0.5, 1}).Draw(t, "panic threshold"),
+			FailClosed:     rapid.IntRange(0, 3).Draw(t, "fail closed") == 0,
+		},
 		Ejection: health.Ejection{
 			Failures: rapid.IntRange(0, 3).Draw(t, "failures"),
 			Base:     10 * time.Second,
@@ -323,7 +330,8 @@ func (m *model) drain(t *rapid.T) {
 func (m *model) wait(t *rapid.T) {
 	time.Sleep(time.Duration(rapid.IntRange(1, 40).Draw(t, "seconds")) * time.Second)
 	for _, k := range m.here {
-		if !k.ejected.IsZero() && !time.Now().Before(k.ejected) {
+		counts := k.against.Add(m.health.Policy.CatalogFall)
+		if !k.ejected.IsZero() && !time.Now().Before(k.ejected) || !k.against.IsZero() && !time.Now().Before(counts) {
 			m.judge()
 			return
 		}
@@ -458,6 +466,12 @@ func (m *model) judge() {
 		if !k.ejected.IsZero() && !time.Now().Before(k.ejected) {
 			k.ejected, k.streak = time.Time{}, 0
 		}
+		switch against := m.health.Policy.SpeaksAgainst(k.spec.Declared); {
+		case against && k.against.IsZero():
+			k.against = time.Now()
+		case !against && k.spec.Declared.Status != health.Missing:
+			k.against = time.Time{}
+		}
 		switch {
 		case m.health.Check != nil && k.probe == health.Unprobed:
 			k.probe = health.Unproven
@@ -466,12 +480,14 @@ func (m *model) judge() {
 		}
 		evidence[i] = m.evidence(k)
 	}
-	d := health.Policy{}.Decide(evidence)
+	calm := m.health.Policy
+	calm.PanicThreshold = 0
+	d := calm.Decide(evidence)
 	for i, id := range sorted {
 		m.here[id].verdict = d.Verdicts[i]
 	}
 	if ranks, able := m.ranks(sorted, d.Usable); len(ranks) == 1 || able < 1 {
-		d = health.Policy{PanicThreshold: m.health.PanicThreshold}.Decide(evidence)
+		d = m.health.Policy.Decide(evidence)
 	}
 	m.usable, m.first = make(map[string]bool), nil
 	ranks, _ := m.ranks(sorted, d.Usable)
@@ -487,7 +503,7 @@ func (m *model) judge() {
 		maps.Copy(m.usable, used)
 	}
 	for _, k := range m.gone {
-		k.verdict = health.Merge(m.evidence(k), false)
+		k.verdict = m.health.Policy.Merge(m.evidence(k), false)
 	}
 }
 
@@ -546,6 +562,9 @@ func (m *model) evidence(k *known) health.Evidence {
 	e := health.Evidence{
 		Declared: k.spec.Declared, Freshness: m.fresh, Probe: k.probe,
 		Ejected: !k.ejected.IsZero(), Weight: k.spec.Weight, Before: k.verdict,
+	}
+	if !k.against.IsZero() {
+		e.Against = time.Since(k.against)
 	}
 	if k.drained {
 		e.Declared = health.Declaration{Status: health.Maintenance}

@@ -26,6 +26,7 @@ type ServerStats struct {
 
 	Shadow ServerShadow // what the shadow strategy would have done with it
 
+	AgainstSince time.Time     // since when the catalog speaks against it; zero while it does not
 	Probe        health.Result // the last probe; its Status is in force
 	Probed       time.Time     // when that was; zero before the first
 	Ejections    int64
@@ -116,7 +117,7 @@ func (b *Balancer) statsOf(m *member) ServerStats {
 	return ServerStats{
 		Server:           m.spec,
 		Verdict:          m.verdict,
-		Reason:           m.reason(m.evidence(b.freshness)),
+		Reason:           m.reason(m.evidence(b.freshness, b.clock.now())),
 		Since:            m.since,
 		Place:            m.place,
 		Active:           m.load.out(),
@@ -126,6 +127,7 @@ func (b *Balancer) statsOf(m *member) ServerStats {
 		MeanResponseTime: m.times.smoothed.load(),
 		Busy:             time.Duration(m.times.busy.Load()),
 		Shadow:           m.shadow.stats(),
+		AgainstSince:     m.against,
 		Probe:            m.probe,
 		Probed:           m.probed,
 		Ejections:        m.outlier.total,
