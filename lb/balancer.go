@@ -24,6 +24,10 @@ var ErrUnknownServer = errors.New("lb: unknown server")
 type Health struct {
 	Check    *health.Check   // periodic probes, made while Run runs; nil: none
 	Ejection health.Ejection // on failed requests
+	// Damping keeps out servers that go up and down again and again, within the
+	// share that Ejection allows to be out. What is done by hand is no such
+	// change, and SetHealthy also lets a server in.
+	Damping health.Damping
 	// Reach is a check that Run makes only of servers ejected because they
 	// could not be reached, see ErrUnreachable; the first good one ends the
 	// ejection. nil: none, so that such an ejection lasts its time too.
@@ -217,7 +221,7 @@ func (b *Balancer) put(s *Server) {
 	if i := slices.IndexFunc(b.leaving, back); i >= 0 {
 		m = b.leaving[i]
 		b.leaving = slices.Delete(b.leaving, i, i+1)
-		m.spec, m.left = s, time.Time{}
+		m.spec, m.left, m.flaps.known = s, time.Time{}, false
 		m.probe = health.Result{} // the port may have been reused meanwhile
 	} else {
 		m = b.newMember(s)
@@ -284,6 +288,7 @@ func (b *Balancer) setHealth(h Health) {
 			m.probe = health.Result{}
 		}
 	}
+	h.Damping = h.Damping.WithDefaults()
 	b.health = h
 	b.ejectAfter.Store(int64(h.Ejection.Failures))
 }
@@ -317,6 +322,7 @@ func (b *Balancer) SetHealthy(id string, healthy bool) error {
 			m.times.streak.Store(0)
 		}
 		m.probed = b.clock.now()
+		m.flaps = flapping{total: m.flaps.total}
 		return nil
 	})
 }

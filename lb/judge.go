@@ -33,6 +33,9 @@ func (b *Balancer) rebuild() {
 		if until := m.outlier.until; !until.IsZero() {
 			next.revisitIn(until.Sub(now), b.clock)
 		}
+		if m.flaps.out() {
+			next.revisitIn(m.flaps.Until().Sub(now), b.clock)
+		}
 		if left := b.health.Policy.CatalogFall - now.Sub(m.against); !m.against.IsZero() && left > 0 {
 			next.revisitIn(left, b.clock)
 		}
@@ -58,6 +61,9 @@ func (b *Balancer) judge(members []*member, now time.Time) ([]level, health.Deci
 	calm := b.health.Policy
 	calm.PanicThreshold = 0
 	decision := calm.Decide(evidence)
+	if b.damp(members, evidence, decision, now) {
+		decision = calm.Decide(evidence)
+	}
 	for i, m := range members {
 		b.note(m, evidence[i], decision.Verdicts[i], now)
 	}
@@ -69,14 +75,18 @@ func (b *Balancer) judge(members []*member, now time.Time) ([]level, health.Deci
 	return levels, decision
 }
 
-// prove brings a member's own evidence up to date: ejections end, the time that
-// the catalog speaks against it counts, and probes count only while there are
-// any.
+// prove brings a member's own evidence up to date: ejections and damping end,
+// the time that the catalog speaks against it counts, and probes count only
+// while there are any.
 func (b *Balancer) prove(m *member, now time.Time) {
 	if until := m.outlier.until; !until.IsZero() && !now.Before(until) {
 		m.outlier.until = time.Time{}
 		m.times.streak.Store(0)
 	}
+	if b.health.Damping.Suppress == 0 {
+		m.flaps = flapping{total: m.flaps.total}
+	}
+	m.flaps.Settle(b.health.Damping, now)
 	switch against := b.health.Policy.SpeaksAgainst(m.spec.Declared); {
 	case against && m.against.IsZero():
 		m.against = now
@@ -115,6 +125,8 @@ func (m *member) reason(e health.Evidence) string {
 		r = "drained by hand"
 	case m.verdict.State == health.Ejected && m.outlier.cause != "":
 		r += ": " + m.outlier.cause
+	case m.verdict.Rule == 18:
+		r += ", until " + m.flaps.Until().UTC().Format(time.RFC3339)
 	case m.verdict.Rule == 4 && m.probe.Output != "":
 		r += ": " + m.probe.Output
 	}

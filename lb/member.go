@@ -23,6 +23,7 @@ type member struct {
 	probed  time.Time
 	regain  int // good probes since the ejection began
 	outlier outlier
+	flaps   flapping
 
 	lag float64 // where it stands in a rotation, see there
 
@@ -48,6 +49,7 @@ func (m *member) evidence(f health.Freshness, now time.Time) health.Evidence {
 		Freshness: f,
 		Probe:     m.probe.Status,
 		Ejected:   !m.outlier.until.IsZero(),
+		Damped:    m.flaps.out(),
 		Weight:    m.spec.Weight,
 		Before:    m.verdict,
 	}

@@ -88,7 +88,7 @@ func (b *Balancer) wanted() map[probingKey]probing {
 		if b.health.Check != nil {
 			wanted[probingKey{m, false}] = probing{b.health.Check, target, m.probe.Status}
 		}
-		if b.health.Reach != nil && m.verdict.State == health.Ejected && m.outlier.unreachable {
+		if b.health.Reach != nil && m.ejected() && m.outlier.unreachable {
 			wanted[probingKey{m, true}] = probing{b.health.Reach, target, health.Unproven}
 		}
 	}
@@ -105,7 +105,7 @@ func (b *Balancer) probed(ctx context.Context, m *member, r health.Result) {
 		}
 		changed = m.probe.Status != r.Status
 		m.probe, m.probed = r, b.clock.now()
-		if m.verdict.State == health.Ejected {
+		if m.ejected() && b.health.Policy.Algebra != health.MergeCatalog {
 			m.regain++
 			if !r.Good {
 				m.regain = 0
@@ -126,7 +126,7 @@ func (b *Balancer) probed(ctx context.Context, m *member, r health.Result) {
 // reached takes in whether an ejected server can be reached again.
 func (b *Balancer) reached(ctx context.Context, m *member, r health.Result) {
 	b.observe(ctx, func() (changed bool) {
-		if !r.Good || m.verdict.State != health.Ejected {
+		if !r.Good || !m.ejected() {
 			return false
 		}
 		m.readmit(b.clock.now())

@@ -88,6 +88,8 @@ type known struct {
 	streak                     int
 	drained                    bool
 	ejected, left              time.Time // until, and since; zero when it is not
+	flaps                      health.Flaps
+	flapped                    string    // "up" or "down", whichever it was last without damping; "" where that does not count
 	against                    time.Time // since when the catalog speaks against it; zero when it does not
 	active, requests, failures int64
 }
@@ -217,7 +219,7 @@ func (m *model) put(s lb.Server) {
 		k = m.gone[i]
 		m.gone = slices.Delete(m.gone, i, i+1)
 	}
-	k.spec, k.left, k.probe = s, time.Time{}, health.Unprobed
+	k.spec, k.left, k.probe, k.flapped = s, time.Time{}, health.Unprobed, ""
 	m.here[s.ID] = k
 }
 
@@ -237,7 +239,7 @@ func (m *model) mark(t *rapid.T) {
 	if !ok {
 		return
 	}
-	k.probe = health.ProbeDown
+	k.probe, k.flaps, k.flapped = health.ProbeDown, health.Flaps{}, ""
 	if good {
 		k.probe, k.ejected, k.streak = health.ProbeUp, time.Time{}, 0
 	}
@@ -258,6 +260,10 @@ func (m *model) freshen(t *rapid.T) {
 // they would say is said by mark.
 func (m *model) setHealth(t *rapid.T) {
 	h := lb.Health{
+		Damping: health.Damping{
+			Suppress: rapid.SampledFrom([]float64{0, 0, 2, 3}).Draw(t, "suppress"),
+			HalfLife: 30 * time.Second,
+		}.WithDefaults(),
 		Policy: health.Policy{
 			Algebra:        health.Algebra(rapid.IntRange(int(health.MergeWorst), int(health.MergeAny)).Draw(t, "algebra")),
 			Warnings:       health.Warnings(rapid.IntRange(int(health.WarningReduced), int(health.WarningOut)).Draw(t, "warnings")),
@@ -331,7 +337,8 @@ func (m *model) wait(t *rapid.T) {
 	time.Sleep(time.Duration(rapid.IntRange(1, 40).Draw(t, "seconds")) * time.Second)
 	for _, k := range m.here {
 		counts := k.against.Add(m.health.Policy.CatalogFall)
-		if !k.ejected.IsZero() && !time.Now().Before(k.ejected) || !k.against.IsZero() && !time.Now().Before(counts) {
+		in := !k.flaps.Until().IsZero() && !time.Now().Before(k.flaps.Until())
+		if in || !k.ejected.IsZero() && !time.Now().Before(k.ejected) || !k.against.IsZero() && !time.Now().Before(counts) {
 			m.judge()
 			return
 		}
@@ -433,10 +440,10 @@ func (m *model) fail(t *rapid.T) {
 	k.streak++
 	ejected, up := 0, 0
 	for _, k := range m.here {
-		switch k.verdict.State {
-		case health.Ejected:
+		switch {
+		case k.verdict.State == health.Ejected || !k.flaps.Until().IsZero():
 			ejected++
-		case health.Up:
+		case k.verdict.State == health.Up:
 			up++
 		}
 	}
@@ -466,6 +473,10 @@ func (m *model) judge() {
 		if !k.ejected.IsZero() && !time.Now().Before(k.ejected) {
 			k.ejected, k.streak = time.Time{}, 0
 		}
+		if m.health.Damping.Suppress == 0 {
+			k.flaps, k.flapped = health.Flaps{}, ""
+		}
+		k.flaps.Settle(m.health.Damping, time.Now())
 		switch against := m.health.Policy.SpeaksAgainst(k.spec.Declared); {
 		case against && k.against.IsZero():
 			k.against = time.Now()
@@ -483,6 +494,9 @@ func (m *model) judge() {
 	calm := m.health.Policy
 	calm.PanicThreshold = 0
 	d := calm.Decide(evidence)
+	if m.damp(sorted, evidence, d) {
+		d = calm.Decide(evidence)
+	}
 	for i, id := range sorted {
 		m.here[id].verdict = d.Verdicts[i]
 	}
@@ -505,6 +519,45 @@ func (m *model) judge() {
 	for _, k := range m.gone {
 		k.verdict = m.health.Policy.Merge(m.evidence(k), false)
 	}
+}
+
+// damp says whether somebody more has to be kept out for flapping.
+func (m *model) damp(sorted []string, evidence []health.Evidence, d health.Decision) (more bool) {
+	if m.health.Damping.Suppress == 0 {
+		return false
+	}
+	for i, id := range sorted {
+		k, e := m.here[id], evidence[i]
+		e.Damped = false
+		v := d.Verdicts[i]
+		if v.Rule == 18 {
+			v = m.health.Policy.Merge(e, d.PeerUp)
+		}
+		if v.Rule == 3 {
+			continue
+		}
+		is := map[health.State]string{health.Up: "up", health.Down: "down", health.Ejected: "down"}[v.State]
+		changed := is != "" && k.flapped != "" && is != k.flapped
+		k.flapped = is
+		if !changed || !k.flaps.Change(m.health.Damping, time.Now()) {
+			continue
+		}
+		out, up := 0, 1
+		for j, other := range sorted {
+			switch {
+			case j == i:
+			case !m.here[other].flaps.Until().IsZero() || d.Verdicts[j].State == health.Ejected:
+				out++
+			case d.Verdicts[j].State == health.Up:
+				up++
+			}
+		}
+		if m.health.Ejection.Allows(out, len(sorted), up) {
+			k.flaps.Suppress(m.health.Damping, time.Now())
+			evidence[i].Damped, more = true, true
+		}
+	}
+	return more
 }
 
 // rank is what there is of one priority and zone, own or other.
@@ -561,7 +614,7 @@ func (m *model) subset(may map[string]bool, size int) map[string]bool {
 func (m *model) evidence(k *known) health.Evidence {
 	e := health.Evidence{
 		Declared: k.spec.Declared, Freshness: m.fresh, Probe: k.probe,
-		Ejected: !k.ejected.IsZero(), Weight: k.spec.Weight, Before: k.verdict,
+		Ejected: !k.ejected.IsZero(), Damped: !k.flaps.Until().IsZero(), Weight: k.spec.Weight, Before: k.verdict,
 	}
 	if !k.against.IsZero() {
 		e.Against = time.Since(k.against)
@@ -604,6 +657,9 @@ func (m *model) check(t *rapid.T) {
 		}
 		if st.Verdict != k.verdict {
 			t.Fatalf("%s at %s is judged %+v, want %+v", k.spec.ID, k.spec.Address, st.Verdict, k.verdict)
+		}
+		if !st.DampedUntil.Equal(k.flaps.Until()) {
+			t.Fatalf("%s is kept out until %v, want %v", k.spec.ID, st.DampedUntil, k.flaps.Until())
 		}
 		if usable := i < len(m.here) && m.usable[k.spec.ID]; st.Usable() != usable {
 			t.Fatalf("%s at %s: usable %v, want %v", k.spec.ID, k.spec.Address, st.Usable(), usable)

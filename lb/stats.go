@@ -31,6 +31,9 @@ type ServerStats struct {
 	Probed       time.Time     // when that was; zero before the first
 	Ejections    int64
 	EjectedUntil time.Time // zero while it is not ejected
+	Penalty      float64   // for flapping, see health.Damping
+	Dampings     int64     // how often it was kept out for that
+	DampedUntil  time.Time // zero while it is not
 }
 
 // Usable tells that the server can be picked; in a panic it may be without
@@ -132,5 +135,8 @@ func (b *Balancer) statsOf(m *member) ServerStats {
 		Probed:           m.probed,
 		Ejections:        m.outlier.total,
 		EjectedUntil:     m.outlier.until,
+		Penalty:          m.flaps.Penalty(b.health.Damping, b.clock.now()),
+		Dampings:         m.flaps.total,
+		DampedUntil:      m.flaps.Until(),
 	}
 }

@@ -39,7 +39,10 @@ var algebraTables = map[Algebra][]struct {
 }{
 	MergeCatalog: {
 		{func(_ Policy, e Evidence) bool { return e.Ejected }, "ejected", 5},
-		{func(p Policy, e Evidence) bool { return p.early(e) }, "kept", 14},
+		{func(p Policy, e Evidence) bool {
+			e.Probe = Unprobed
+			return p.early(e) && atOnce(p).Merge(e, false).State == Down
+		}, "kept", 14},
 		{func(_ Policy, e Evidence) bool { return e.Declared.Status.critical() && e.Freshness == Fresh }, "down", 7},
 		{func(_ Policy, e Evidence) bool { return e.Declared.Status.critical() && decided(e) }, "down", 15},
 		{func(_ Policy, e Evidence) bool { return e.Declared.Status.critical() }, "down", 9},
@@ -60,7 +63,9 @@ var algebraTables = map[Algebra][]struct {
 	},
 	MergeAny: {
 		{func(p Policy, e Evidence) bool { return e.Ejected && (speaksFor(p, e) || e.Probe != ProbeDown) }, "ejected", 5},
-		{func(p Policy, e Evidence) bool { return p.early(e) && (speaksFor(p, e) || e.Probe != ProbeDown) }, "kept", 14},
+		{func(p Policy, e Evidence) bool {
+			return p.early(e) && atOnce(p).Merge(e, false).State == Down && (e.Probe == ProbeDown && speaksFor(p, e) || !decided(e))
+		}, "kept", 14},
 		{func(p Policy, e Evidence) bool { return e.Probe == ProbeDown && speaksFor(p, e) }, "reduced", 17},
 		{func(p Policy, e Evidence) bool { return e.Probe == Unproven && speaksFor(p, e) }, "blind", 0},
 		{func(p Policy, e Evidence) bool {
@@ -73,6 +78,9 @@ var algebraTables = map[Algebra][]struct {
 		{func(Policy, Evidence) bool { return true }, "as worst", 0},
 	},
 }
+
+// atOnce is p without a delay, and without an algebra.
+func atOnce(p Policy) Policy { return Policy{Warnings: p.Warnings} }
 
 func decided(e Evidence) bool { return e.Probe == ProbeUp || e.Probe == ProbeDown }
 
@@ -246,7 +254,7 @@ func TestJudgingAgainChangesNothing(t *testing.T) {
 			e := e
 			first := p.Merge(e, peerUp)
 			e.Before = first
-			if again := p.Merge(e, peerUp); good(again.State) != good(first.State) && e.Against >= p.CatalogFall {
+			if again := p.Merge(e, peerUp); good(again.State) != good(first.State) || again.State == Up && again != first {
 				t.Fatalf("%v of %+v is %+v, and then %+v", a, e, first, again)
 			}
 		}

@@ -15,7 +15,7 @@ const (
 	Up                    // takes traffic
 	Pending               // new, waits for its first probe
 	Down                  // takes none
-	Ejected               // takes none for a while, because of failed requests
+	Ejected               // takes none for a while, because of failed requests or of flapping
 	Draining              // takes no new requests, those in flight finish
 )
 

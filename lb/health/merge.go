@@ -34,8 +34,8 @@ type Verdict struct {
 // server that cannot be reached from here (4, 5). Then the registry about
 // health, more or less according to its freshness (6 to 13): a critical word
 // counts even when stale, unless a probe disproves it, while a passing one is
-// never held against a server. Rule 14 stands between 5 and 6: a word that has
-// not lasted Policy.CatalogFall changes nothing yet.
+// never held against a server. Where that word takes out a server that was up
+// but has not lasted Policy.CatalogFall, rule 14 keeps it as it was.
 //
 // The other algebras go by the same rules, and by one of their own each where
 // those would have it otherwise: 15 by MergeCatalog, 16 by MergeProbe, 17 by
@@ -54,12 +54,16 @@ func (p Policy) Merge(e Evidence, peerUp bool) Verdict {
 	case MergeAny:
 		v = p.any(e, v)
 	}
+	if v.State == Down && v.Rule != 4 && p.early(e) {
+		v = e.kept()
+	}
 	if e.Damped && (v.State == Up || v.State == Pending) {
 		return Verdict{State: Ejected, Rule: 18}
 	}
 	return v
 }
 
+// worst is MergeWorst's word, without delay and damping.
 func (p Policy) worst(e Evidence, peerUp bool) Verdict {
 	var (
 		declared = e.Declared.Status
@@ -78,8 +82,6 @@ func (p Policy) worst(e Evidence, peerUp bool) Verdict {
 		return Verdict{State: Down, Rule: 4}
 	case e.Ejected:
 		return Verdict{State: Ejected, Rule: 5}
-	case p.early(e):
-		return e.kept()
 	case declared == NodeCritical && e.Probe == ProbeUp:
 		return Verdict{State: Up, Rule: 6, Weight: reduced}
 	case declared.critical() && e.Freshness == Fresh:
@@ -136,7 +138,7 @@ func (p Policy) any(e Evidence, v Verdict) Verdict {
 		return v
 	case e.Ejected:
 		return Verdict{State: Ejected, Rule: 5}
-	case early:
+	case early && e.Probe != ProbeUp:
 		return e.kept()
 	case e.Probe == Unproven:
 		return p.worst(e, false)
