@@ -41,7 +41,7 @@ type Health struct {
 type Hooks struct {
 	Change func(Change)                               // a server's verdict changed
 	Panic  func(on bool, usable, known int)           // the pool was widened, or narrowed again
-	Probe  func(server *Server, result health.Result) // after each probe
+	Probe  func(server *Server, result health.Result) // after each probe that was made
 }
 
 // Change is a change of one server's verdict.
@@ -96,7 +96,11 @@ type Balancer struct {
 
 	hooks   Hooks
 	telling sync.Mutex    // held while hooks run; never waited for
-	recheck chan struct{} // tells Run that members or checks changed
+	recheck chan struct{} // tells Run that members or checks may have changed
+
+	scheduler *health.Scheduler // of the probes; nil: one for each Run
+	unsettled atomic.Bool       // probes have changed what the pool does not show yet
+	settle    chan struct{}     // tells Run that
 }
 
 // New makes a balancer without servers; a nil strategy means RoundRobin. It
@@ -105,7 +109,7 @@ func New(s Strategy, options ...Option) *Balancer {
 	if s == nil {
 		s = RoundRobin()
 	}
-	b := &Balancer{strategy: s, random: rand.Uint64, members: make(map[string]*member), recheck: make(chan struct{}, 1)}
+	b := &Balancer{strategy: s, random: rand.Uint64, members: make(map[string]*member), recheck: make(chan struct{}, 1), settle: make(chan struct{}, 1)}
 	for _, option := range options {
 		option(b)
 	}

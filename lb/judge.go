@@ -12,6 +12,7 @@ import (
 // stores b.pool; the caller holds mu (or is New).
 func (b *Balancer) rebuild() {
 	now := b.clock.now()
+	b.unsettled.Store(false)
 	b.forgetLeft(now)
 	members := slices.SortedFunc(maps.Values(b.members), byID)
 	for _, m := range members {
@@ -30,6 +31,7 @@ func (b *Balancer) rebuild() {
 		next.err = ErrNoHealthy
 	}
 	for _, m := range members {
+		m.setSound()
 		if until := m.outlier.until; !until.IsZero() {
 			next.revisitIn(until.Sub(now), b.clock)
 		}

@@ -21,7 +21,10 @@ type member struct {
 
 	probe   health.Result // the last one; Status counts
 	probed  time.Time
-	regain  int // good probes since the ejection began
+	history health.History
+	skipped int64       // probes that requests made needless
+	sound   atomic.Bool // up, by all that is known; read without the lock
+	regain  int         // good probes since the ejection began
 	outlier outlier
 	flaps   flapping
 
@@ -60,6 +63,11 @@ func (m *member) evidence(f health.Freshness, now time.Time) health.Evidence {
 		e.Declared = health.Declaration{Status: health.Maintenance}
 	}
 	return e
+}
+
+// setSound brings sound up to date.
+func (m *member) setSound() {
+	m.sound.Store(m.verdict.State == health.Up && m.probe.Status == health.ProbeUp && m.probe.Streak == 0)
 }
 
 // times are a server's answers, as leases tell of them and strategies read

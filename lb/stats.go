@@ -29,6 +29,7 @@ type ServerStats struct {
 	AgainstSince time.Time     // since when the catalog speaks against it; zero while it does not
 	Probe        health.Result // the last probe; its Status is in force
 	Probed       time.Time     // when that was; zero before the first
+	Skipped      int64         // probes not made, since requests had proved the same
 	Ejections    int64
 	EjectedUntil time.Time // zero while it is not ejected
 	Penalty      float64   // for flapping, see health.Damping
@@ -133,6 +134,7 @@ func (b *Balancer) statsOf(m *member) ServerStats {
 		AgainstSince:     m.against,
 		Probe:            m.probe,
 		Probed:           m.probed,
+		Skipped:          m.skipped,
 		Ejections:        m.outlier.total,
 		EjectedUntil:     m.outlier.until,
 		Penalty:          m.flaps.Penalty(b.health.Damping, b.clock.now()),
