@@ -78,15 +78,17 @@ func (b *Balancer) AllStats() []ServerStats {
 	b.refresh()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.forgetLeft(b.clock.now())
 	all := make([]ServerStats, 0, len(b.members)+len(b.leaving))
-	for _, m := range slices.SortedFunc(maps.Values(b.members), byID) {
-		all = append(all, b.statsOf(m))
-	}
-	for _, m := range slices.SortedStableFunc(slices.Values(b.leaving), byID) {
+	for _, m := range b.known(b.clock.now()) {
 		all = append(all, b.statsOf(m))
 	}
 	return all
+}
+
+// known lists the members sorted by ID, and after them those that left.
+func (b *Balancer) known(now time.Time) []*member {
+	b.forgetLeft(now)
+	return append(slices.SortedFunc(maps.Values(b.members), byID), slices.SortedStableFunc(slices.Values(b.leaving), byID)...)
 }
 
 // Stats returns the sums.
