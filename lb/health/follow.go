@@ -127,7 +127,7 @@ func (p *series) proven() bool {
 	if !p.check.TrustTraffic {
 		return false
 	}
-	any := false
+	some := false
 	for _, f := range p.followers {
 		if f.Proof == nil {
 			continue
@@ -136,10 +136,10 @@ func (p *series) proven() bool {
 		case Doubted:
 			return false
 		case Proven:
-			any = true
+			some = true
 		}
 	}
-	return any
+	return some
 }
 
 // queue is the series that wait, the one due first in front.

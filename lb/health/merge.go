@@ -52,7 +52,7 @@ func (p Policy) Merge(e Evidence, peerUp bool) Verdict {
 	case MergeProbe:
 		v = p.probe(e, v)
 	case MergeAny:
-		v = p.any(e, v)
+		v = p.either(e, v)
 	}
 	if v.State == Down && v.Rule != 4 && p.early(e) {
 		v = e.kept()
@@ -127,10 +127,10 @@ func (p Policy) probe(e Evidence, v Verdict) Verdict {
 	return Verdict{State: Up, Rule: 16, Weight: max(1, e.Weight)}
 }
 
-// any is MergeAny's word where MergeWorst's is v. The catalog is for a server
+// either is MergeAny's word where MergeWorst's is v. The catalog is for a server
 // where it says so; that it says nothing, or said it too long ago, is enough
 // for MergeWorst as long as no probe fails, but it is no word of its own.
-func (p Policy) any(e Evidence, v Verdict) Verdict {
+func (p Policy) either(e Evidence, v Verdict) Verdict {
 	early, said := p.early(e), e.Declared.Status == Passing || e.Declared.Status == Warning
 	said = e.Freshness != Expired && (early || said && !p.SpeaksAgainst(e.Declared))
 	switch {
