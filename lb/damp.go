@@ -33,7 +33,7 @@ func (b *Balancer) damp(members []*member, evidence []health.Evidence, d health.
 		}
 		was, known := m.flaps.up, m.flaps.known
 		switch {
-		case v.Rule == 3: // nothing new is known of it
+		case v.Rule == 3 || v.State == health.Pending: // nothing new is known of it
 			continue
 		case v.State == health.Up:
 			m.flaps.known, m.flaps.up = true, true
