@@ -59,8 +59,8 @@ func healthOf(h config.Health) lb.Health {
 			Max:      h.Ejection.MaxTime,
 			MaxShare: float64(h.Ejection.MaxPercent) / 100,
 		},
-		Reach:          &health.Check{Prober: probe.TCP{}, Interval: reachInterval, Timeout: reachTimeout},
-		PanicThreshold: float64(h.PanicThreshold) / 100,
+		Reach:  &health.Check{Prober: probe.TCP{}, Interval: reachInterval, Timeout: reachTimeout},
+		Policy: health.Policy{PanicThreshold: float64(h.PanicThreshold) / 100},
 	}
 }
 

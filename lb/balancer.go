@@ -24,11 +24,15 @@ var ErrUnknownServer = errors.New("lb: unknown server")
 type Health struct {
 	Check    *health.Check   // periodic probes, made while Run runs; nil: none
 	Ejection health.Ejection // on failed requests
+	// Damping keeps out servers that go up and down again and again, within the
+	// share that Ejection allows to be out. What is done by hand is no such
+	// change, and SetHealthy also lets a server in.
+	Damping health.Damping
 	// Reach is a check that Run makes only of servers ejected because they
 	// could not be reached, see ErrUnreachable; the first good one ends the
 	// ejection. nil: none, so that such an ejection lasts its time too.
-	Reach          *health.Check
-	PanicThreshold float64 // see health.Policy
+	Reach  *health.Check
+	Policy health.Policy // how all that is merged into one word
 }
 
 // Hooks let the owner of a balancer follow what happens in it. They are called
@@ -37,7 +41,7 @@ type Health struct {
 type Hooks struct {
 	Change func(Change)                               // a server's verdict changed
 	Panic  func(on bool, usable, known int)           // the pool was widened, or narrowed again
-	Probe  func(server *Server, result health.Result) // after each probe
+	Probe  func(server *Server, result health.Result) // after each probe that was made
 }
 
 // Change is a change of one server's verdict.
@@ -92,7 +96,11 @@ type Balancer struct {
 
 	hooks   Hooks
 	telling sync.Mutex    // held while hooks run; never waited for
-	recheck chan struct{} // tells Run that members or checks changed
+	recheck chan struct{} // tells Run that members or checks may have changed
+
+	scheduler *health.Scheduler // of the probes; nil: one for each Run
+	unsettled atomic.Bool       // probes have changed what the pool does not show yet
+	settle    chan struct{}     // tells Run that
 }
 
 // New makes a balancer without servers; a nil strategy means RoundRobin. It
@@ -101,7 +109,7 @@ func New(s Strategy, options ...Option) *Balancer {
 	if s == nil {
 		s = RoundRobin()
 	}
-	b := &Balancer{strategy: s, random: rand.Uint64, members: make(map[string]*member), recheck: make(chan struct{}, 1)}
+	b := &Balancer{strategy: s, random: rand.Uint64, members: make(map[string]*member), recheck: make(chan struct{}, 1), settle: make(chan struct{}, 1)}
 	for _, option := range options {
 		option(b)
 	}
@@ -217,7 +225,7 @@ func (b *Balancer) put(s *Server) {
 	if i := slices.IndexFunc(b.leaving, back); i >= 0 {
 		m = b.leaving[i]
 		b.leaving = slices.Delete(b.leaving, i, i+1)
-		m.spec, m.left = s, time.Time{}
+		m.spec, m.left, m.flaps.known = s, time.Time{}, false
 		m.probe = health.Result{} // the port may have been reused meanwhile
 	} else {
 		m = b.newMember(s)
@@ -284,6 +292,7 @@ func (b *Balancer) setHealth(h Health) {
 			m.probe = health.Result{}
 		}
 	}
+	h.Damping = h.Damping.WithDefaults()
 	b.health = h
 	b.ejectAfter.Store(int64(h.Ejection.Failures))
 }
@@ -317,6 +326,7 @@ func (b *Balancer) SetHealthy(id string, healthy bool) error {
 			m.times.streak.Store(0)
 		}
 		m.probed = b.clock.now()
+		m.flaps = flapping{total: m.flaps.total}
 		return nil
 	})
 }
