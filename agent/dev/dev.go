@@ -82,11 +82,12 @@ func (d *Demo) start(ctx, running context.Context, address string) error {
 }
 
 // settle waits until every backend is healthy in the catalog, so that the
-// agent's first look finds them so.
+// agent's first look finds them so. The filter's != would already be true of an
+// instance when any of its checks, such as its node's, is not critical.
 func (d *Demo) settle(ctx context.Context, client *consul.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	source, index := client.Source(consul.Query{Service: service, Filter: `Checks.Status != "critical"`}), uint64(0)
+	source, index := client.Source(consul.Query{Service: service, Filter: `not Checks.Status == "critical"`}), uint64(0)
 	for {
 		s, err := source.Fetch(ctx, index)
 		if err != nil {
