@@ -62,6 +62,15 @@ func TestUsage(t *testing.T) {
 		{"explain", 2, "", "name one upstream"},
 		{"explain a b", 2, "", "name one upstream"},
 		{"status web", 2, "", `unexpected "web"`},
+		{"dev-catalog -h", 0, "", "-faults"},
+		{"dev-catalog now", 2, "", `unexpected "now"`},
+		{"dev-catalog -listen 8500", 2, "", `-listen "8500" is no address`},
+		{"dev-catalog -listen 0.0.0.0:8500", 2, "", "add -public"},
+		{"dev-catalog -listen :8500", 2, "", "add -public"},
+		{"dev-catalog -acl maybe", 2, "", `-acl is off, allow or deny, not "maybe"`},
+		{"dev-catalog -token secret", 2, "", "-token has a meaning with -acl"},
+		{"dev-catalog -log-level loud", 2, "", `not "loud"`},
+		{"dev-catalog -listen 203.0.113.1:1 -public", 1, "", "cannot listen on 203.0.113.1:1"},
 		{"status -admin 127.0.0.1:1", 1, "", "no agent answers at 127.0.0.1:1"},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
@@ -129,6 +138,10 @@ upstream "shop" {
 	url := stdout.wait(t, `curl (http://[^ ]+) +call shop`)
 	admin := stdout.wait(t, `curl http://([^ ]+)/metrics`)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	faults := stdout.wait(t, `curl -X PUT '(http://[^']+/v1/dev/fault\?kind=no-leader)' +have the catalog err`)
+	if resp, err := client.Do(put(t, faults, "")); err != nil || resp.StatusCode != 200 {
+		t.Errorf("the fault that is shown: %v, %v", resp, err)
+	}
 	for range 3 {
 		resp, err := client.Get(url)
 		if err != nil {
