@@ -55,7 +55,7 @@ func (r *registrar) hold(ctx context.Context) error {
 	}
 	r.now.sent = true
 	w := r.now.want
-	if err := within(ctx, callTimeout, func(ctx context.Context) error { return r.now.consul.Register(ctx, w) }); err != nil {
+	if err := bounded(ctx, func(ctx context.Context) error { return r.now.consul.Register(ctx, w) }); err != nil {
 		return err
 	}
 	r.now.there, r.now.in = true, true
@@ -72,14 +72,14 @@ func (r *registrar) hold(ctx context.Context) error {
 func (r *registrar) confirm(ctx context.Context) (known bool, err error) {
 	id := r.now.want.ID
 	if r.now.beat == nil {
-		err = within(ctx, callTimeout, func(ctx context.Context) error {
+		err = bounded(ctx, func(ctx context.Context) error {
 			known, err = r.now.consul.Registered(ctx, id)
 			return err
 		})
 		return known, err
 	}
 	good, output := r.now.beat.once(ctx)
-	err = within(ctx, callTimeout, func(ctx context.Context) error {
+	err = bounded(ctx, func(ctx context.Context) error {
 		known, err = r.now.consul.Report(ctx, id, good, output)
 		return err
 	})
@@ -106,7 +106,7 @@ func (r *registrar) takeOut(ctx context.Context, meant func(entry) bool) (last e
 			kept = append(kept, e)
 			continue
 		}
-		err := within(ctx, callTimeout, func(ctx context.Context) error { return e.consul.Deregister(ctx, e.want.ID) })
+		err := bounded(ctx, func(ctx context.Context) error { return e.consul.Deregister(ctx, e.want.ID) })
 		if err != nil && !r.rival(e) {
 			last, kept = err, append(kept, e)
 			continue
@@ -186,8 +186,9 @@ func (r *registrar) report() *ServiceStatus {
 	return r.status
 }
 
-func within(ctx context.Context, d time.Duration, do func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, d)
+// bounded makes one call to Consul.
+func bounded(ctx context.Context, call func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	return do(ctx)
+	return call(ctx)
 }
