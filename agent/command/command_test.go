@@ -209,6 +209,10 @@ a-much-longer-name: no answer from Consul yet
 	if o = call(t, nil, "status", "-admin", answers(t, status)); !strings.Contains(o.stdout, "\nservice shop is registered as shop-1, for 1h0m\n") {
 		t.Errorf("got\n%s", o.stdout)
 	}
+	status.Upstreams, status.Reload = nil, nil
+	if o = call(t, nil, "status", "-admin", answers(t, status)); !strings.HasSuffix(o.stdout, "up 1h30m\nservice shop is registered as shop-1, for 1h0m\n") {
+		t.Errorf("without upstreams: %q", o.stdout)
+	}
 	explanation := agent.Explanation{
 		UpstreamStatus: agent.UpstreamStatus{Name: "web", Listen: "127.0.0.1:9101", Protocol: "http", Strategy: "random", Panic: true,
 			Catalog: &agent.CatalogStatus{Service: "web", Freshness: "stale", Age: 200, Error: "refused", Skipped: []string{"x: no port"}}},

@@ -39,6 +39,9 @@ func status(ctx context.Context, env Env, args []string) int {
 	if s.Service != nil {
 		fmt.Fprintln(env.Stdout, registration(*s.Service))
 	}
+	if len(s.Upstreams) == 0 { // an agent that only registers its app
+		return exitOK
+	}
 	fmt.Fprintln(env.Stdout)
 	var t table
 	t.header("UPSTREAM", "LISTEN", "STRATEGY", "BACKENDS", "CATALOG", "REQ/S", "ERRORS", "P50", "P99", "ACTIVE")
