@@ -33,7 +33,8 @@ type Agent struct {
 	started   time.Time
 	client    string       // what it is known by where upstreams are used in subsets
 	admin     *adminServer // nil when it is off
-	failed    chan error   // what ends Run
+	registrar *registrar
+	failed    chan error // what ends Run
 
 	// Workers follow catalogs, probe and sample; they end when Run is told to.
 	workers  sync.WaitGroup
@@ -68,6 +69,8 @@ func New(c config.Config, logger hclog.Logger, build Build) (_ *Agent, err error
 		client:   clientOf(c.Agent.Name),
 		failed:   make(chan error, 1),
 		config:   c,
+
+		registrar: newRegistrar(logger),
 	}
 	a.working, a.stopWork = context.WithCancel(context.Background())
 	a.drained, a.endDrains = context.WithCancel(context.Background())
@@ -96,6 +99,11 @@ func New(c config.Config, logger hclog.Logger, build Build) (_ *Agent, err error
 		}
 		a.upstreams = append(a.upstreams, u)
 	}
+	wanted, err := goalOf(c)
+	if err != nil {
+		return nil, err
+	}
+	a.registrar.aim(wanted)
 	if a.consul, a.hub, err = a.connect(c); err != nil {
 		return nil, err
 	}
@@ -110,6 +118,7 @@ func (a *Agent) unwind() {
 	for _, u := range a.upstreams {
 		u.listener.Close()
 	}
+	a.registrar.forget()
 	a.stopWork()
 	a.endDrains()
 	_ = a.telemetry.Shutdown(context.Background())
@@ -131,6 +140,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		})
 	}
 	a.workers.Go(a.sample)
+	a.registrar.start()
 
 	var err error
 	select {
@@ -185,16 +195,21 @@ func (a *Agent) list() []*upstream {
 	return slices.Clone(a.upstreams)
 }
 
-// drain ends everything in the order in which nothing is lost: nobody new is
-// let in, what is under way ends, and only then what that needs.
+// drain ends everything in the order in which nothing is lost: others are told
+// to stay away from the app, which may need its upstreams until they do; nobody
+// new is let in, what is under way ends, and only then what that needs.
 func (a *Agent) drain() {
 	a.reloading.Lock() // no reload begins any more
 	defer a.reloading.Unlock()
 	a.mu.Lock()
 	a.draining = true
-	limit := a.config.Agent.DrainTimeout
+	limit, service := a.config.Agent.DrainTimeout, a.config.Service
 	upstreams := slices.Clone(a.upstreams)
 	a.mu.Unlock()
+	if left := a.registrar.stop(); left && service != nil && service.DeregisterWait > 0 {
+		a.log.Info("waiting for others to notice that the service is gone", "for", service.DeregisterWait)
+		time.Sleep(service.DeregisterWait)
+	}
 	a.log.Info("draining", "timeout", limit)
 
 	deadline := time.AfterFunc(limit, a.endDrains)
@@ -251,7 +266,7 @@ func (a *Agent) status() Status {
 	a.mu.RLock()
 	s := Status{
 		Name: a.config.Agent.Name, Version: a.build.Version, Revision: a.build.Revision, Started: a.started,
-		State: "running", Reload: a.reload, Upstreams: []UpstreamStatus{},
+		State: "running", Reload: a.reload, Service: a.registrar.report(), Upstreams: []UpstreamStatus{},
 	}
 	if a.draining {
 		s.State = "draining"

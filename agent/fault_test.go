@@ -164,7 +164,9 @@ func TestBackendDiesUnderTraffic(t *testing.T) {
 }
 
 // A rolling deploy: each new one is registered, and the old one is deregistered
-// and stopped at once, faster than a watch may ask.
+// and stopped at once, faster than a watch may ask. Only a POST that is on its
+// way to an old one at the very moment at which that closes the connection
+// cannot be saved: it may have been worked on.
 func TestRollingDeployUnderTraffic(t *testing.T) {
 	t.Parallel()
 	consul, backends, a := pool(t, "least_response_time")
@@ -189,6 +191,10 @@ func TestRollingDeployUnderTraffic(t *testing.T) {
 		}
 		return n == len(backends)
 	})
+	lost := l.forgive("POST ", "the backend closed the connection before it answered")
+	if lost > len(backends) {
+		t.Errorf("%d POSTs are lost to %d backends", lost, len(backends))
+	}
 	l.end(t, 200)
 }
 

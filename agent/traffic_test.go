@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -115,6 +116,22 @@ func (l *load) note(err error) {
 		return
 	}
 	l.answered++
+}
+
+// forgive takes out failures that say all of this, and counts them.
+func (l *load) forgive(all ...string) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failures = slices.DeleteFunc(l.failures, func(failure string) bool {
+		for _, part := range all {
+			if !strings.Contains(failure, part) {
+				return false
+			}
+		}
+		n++
+		return true
+	})
+	return n
 }
 
 // end stops the load, none of which may have failed.

@@ -26,7 +26,12 @@ func (a *Agent) connect(c config.Config) (*consul.Client, *discovery.Hub[consul.
 		logger := a.log.With("service", placeOf(q))
 		return &discovery.Watcher{
 			Source: client.Source(q), Wait: client.Wait(), Start: c.Consul.StartJitter,
-			Turned: func(s discovery.Status) { turned(logger, s) },
+			Turned: func(s discovery.Status) {
+				if s.Err == nil {
+					a.registrar.look() // a Consul that was away may have forgotten
+				}
+				turned(logger, s)
+			},
 		}
 	})
 	hub.Cap = consul.Watches

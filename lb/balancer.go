@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,27 +23,15 @@ var ErrUnknownServer = errors.New("lb: unknown server")
 type Health struct {
 	Check    *health.Check   // periodic probes, made while Run runs; nil: none
 	Ejection health.Ejection // on failed requests
+	// Damping keeps out servers that go up and down again and again, within the
+	// share that Ejection allows to be out. What is done by hand is no such
+	// change, and SetHealthy also lets a server in.
+	Damping health.Damping
 	// Reach is a check that Run makes only of servers ejected because they
 	// could not be reached, see ErrUnreachable; the first good one ends the
 	// ejection. nil: none, so that such an ejection lasts its time too.
-	Reach          *health.Check
-	PanicThreshold float64 // see health.Policy
-}
-
-// Hooks let the owner of a balancer follow what happens in it. They are called
-// one at a time and in order, after the change is in force, by whichever
-// goroutine made it or another that was at it already.
-type Hooks struct {
-	Change func(Change)                               // a server's verdict changed
-	Panic  func(on bool, usable, known int)           // the pool was widened, or narrowed again
-	Probe  func(server *Server, result health.Result) // after each probe
-}
-
-// Change is a change of one server's verdict.
-type Change struct {
-	Server   *Server // must not be changed
-	From, To health.Verdict
-	Reason   string
+	Reach  *health.Check
+	Policy health.Policy // how all that is merged into one word
 }
 
 // Option sets something up in New.
@@ -52,9 +39,6 @@ type Option func(*Balancer)
 
 // WithHealth sets how servers are judged.
 func WithHealth(h Health) Option { return func(b *Balancer) { b.setHealth(h) } }
-
-// WithHooks sets whom to tell of changes.
-func WithHooks(h Hooks) Option { return func(b *Balancer) { b.hooks = h } }
 
 // WithQueue sets how many callers of Acquire may wait for a place.
 func WithQueue(q Queue) Option { return func(b *Balancer) { b.queue.set(q) } }
@@ -92,7 +76,11 @@ type Balancer struct {
 
 	hooks   Hooks
 	telling sync.Mutex    // held while hooks run; never waited for
-	recheck chan struct{} // tells Run that members or checks changed
+	recheck chan struct{} // tells Run that members or checks may have changed
+
+	scheduler *health.Scheduler // of the probes; nil: one for each Run
+	unsettled atomic.Bool       // probes have changed what the pool does not show yet
+	settle    chan struct{}     // tells Run that
 }
 
 // New makes a balancer without servers; a nil strategy means RoundRobin. It
@@ -101,7 +89,7 @@ func New(s Strategy, options ...Option) *Balancer {
 	if s == nil {
 		s = RoundRobin()
 	}
-	b := &Balancer{strategy: s, random: rand.Uint64, members: make(map[string]*member), recheck: make(chan struct{}, 1)}
+	b := &Balancer{strategy: s, random: rand.Uint64, members: make(map[string]*member), recheck: make(chan struct{}, 1), settle: make(chan struct{}, 1)}
 	for _, option := range options {
 		option(b)
 	}
@@ -121,24 +109,6 @@ func (b *Balancer) change(f func() error) error {
 	b.queue.placeFreed(b)
 	b.tell()
 	return err
-}
-
-// tell calls the hooks for what happened, outside mu and in order. If another
-// goroutine is at it already, it will do these too: nobody waits for a hook.
-func (b *Balancer) tell() {
-	for b.telling.TryLock() {
-		b.mu.Lock()
-		events := b.events
-		b.events = nil
-		b.mu.Unlock()
-		for _, event := range events {
-			event()
-		}
-		b.telling.Unlock()
-		if len(events) == 0 {
-			return
-		}
-	}
 }
 
 // Add adds a server. It is an error if the ID is taken or the server invalid.
@@ -196,61 +166,6 @@ func (b *Balancer) Replace(set []Server) error {
 	})
 }
 
-// put adds a copy of s, or updates the member of its ID. One that moved to
-// another address is another server: its numbers must not be mixed with the old
-// one's.
-func (b *Balancer) put(s *Server) {
-	m, ok := b.members[s.ID]
-	if ok && m.spec.equal(s) {
-		return
-	}
-	own := *s
-	s = &own
-	if ok && m.spec.Address == s.Address {
-		m.spec = s
-		return
-	}
-	if ok {
-		b.drop(m)
-	}
-	back := func(m *member) bool { return m.spec.ID == s.ID && m.spec.Address == s.Address }
-	if i := slices.IndexFunc(b.leaving, back); i >= 0 {
-		m = b.leaving[i]
-		b.leaving = slices.Delete(b.leaving, i, i+1)
-		m.spec, m.left = s, time.Time{}
-		m.probe = health.Result{} // the port may have been reused meanwhile
-	} else {
-		m = b.newMember(s)
-	}
-	b.members[s.ID] = m
-}
-
-func (b *Balancer) newMember(s *Server) *member {
-	// A new server stands anywhere in a rotation, or all who learn of it at
-	// one moment would send it their next request.
-	lag := float64(b.random()>>11)/(1<<53) - 0.5
-	return &member{spec: s, load: b.loads.next(), lag: lag, token: hashString(s.ID)}
-}
-
-func (b *Balancer) drop(m *member) {
-	gone := *m.spec
-	gone.Declared = health.Declaration{Status: health.Absent}
-	m.spec, m.left, m.place = &gone, b.clock.now(), Place{}
-	delete(b.members, gone.ID)
-	b.leaving = append(b.leaving, m)
-}
-
-// remember is how long a removed server is kept in mind, so that one which
-// comes back soon keeps its numbers, and people see where it went.
-const remember = 30 * time.Second
-
-// forget drops the removed servers that are idle and long gone.
-func (b *Balancer) forgetLeft(now time.Time) {
-	b.leaving = slices.DeleteFunc(b.leaving, func(m *member) bool {
-		return now.Sub(m.left) >= remember && m.load.out() == 0
-	})
-}
-
 // Strategy is the strategy in force.
 func (b *Balancer) Strategy() Strategy {
 	b.mu.Lock()
@@ -284,6 +199,7 @@ func (b *Balancer) setHealth(h Health) {
 			m.probe = health.Result{}
 		}
 	}
+	h.Damping = h.Damping.WithDefaults()
 	b.health = h
 	b.ejectAfter.Store(int64(h.Ejection.Failures))
 }
@@ -317,6 +233,7 @@ func (b *Balancer) SetHealthy(id string, healthy bool) error {
 			m.times.streak.Store(0)
 		}
 		m.probed = b.clock.now()
+		m.flaps = flapping{total: m.flaps.total}
 		return nil
 	})
 }

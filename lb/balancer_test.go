@@ -318,7 +318,7 @@ func TestRunEndsEjections(t *testing.T) {
 
 func TestHooksTellEachChangeInOrder(t *testing.T) {
 	var told []string
-	b := New(RoundRobin(), WithHealth(Health{PanicThreshold: 0.5}))
+	b := New(RoundRobin(), WithHealth(Health{Policy: health.Policy{PanicThreshold: 0.5}}))
 	b.hooks = Hooks{
 		Change: func(c Change) {
 			told = append(told, c.Server.ID+" "+c.From.State.String()+" "+c.To.State.String())

@@ -58,7 +58,11 @@
 // Which servers may be picked is decided in package lb/health, from what a
 // registry declares (Server.Declared), from periodic probes (Health.Check,
 // made while Run runs, with a prober of package lb/probe or your own) and from
-// failed requests (Health.Ejection).
+// failed requests (Health.Ejection). Health.Policy says who is believed where
+// they disagree, Health.Damping keeps out servers that flap, and Explain tells
+// what led to each verdict and what would change it. Balancers that share a
+// Scheduler (WithScheduler) share a budget of probes, and probe a server once
+// for all of them.
 //
 // # A strategy of your own
 //

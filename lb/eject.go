@@ -29,6 +29,11 @@ func (b *Balancer) eject(m *member, cause error) {
 	b.tell()
 }
 
+// ejected tells that m is out because of failed requests.
+func (m *member) ejected() bool {
+	return m.verdict.State == health.Ejected && !m.outlier.until.IsZero()
+}
+
 // readmit ends an ejection before its time; the caller holds mu and rebuilds.
 func (m *member) readmit(now time.Time) {
 	m.outlier.until, m.outlier.ended = time.Time{}, now
@@ -43,10 +48,10 @@ func (b *Balancer) mayEject(m *member) bool {
 	}
 	ejected, up := 0, 0
 	for _, other := range b.members {
-		switch other.verdict.State {
-		case health.Ejected:
+		switch {
+		case other.verdict.State == health.Ejected || other.flaps.out():
 			ejected++
-		case health.Up:
+		case other.verdict.State == health.Up:
 			up++
 		}
 	}

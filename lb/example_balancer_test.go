@@ -122,3 +122,26 @@ func ExampleWithClock() {
 	// 50% of its weight
 	// 100% of its weight
 }
+
+// Why is a server out, and what would bring it back?
+func ExampleBalancer_Explain() {
+	b := lb.New(nil, lb.WithHealth(lb.Health{Check: &health.Check{Prober: broken{}, Rise: 2}}))
+	_ = b.Replace([]lb.Server{
+		{ID: "a", Address: "10.0.0.1:80", Declared: health.Declaration{Status: health.Critical, Check: "disk"}},
+		{ID: "b", Address: "10.0.0.2:80", Declared: health.Declaration{Status: health.Passing, WarningWeight: 1}},
+	})
+	_ = b.SetHealthy("a", false)
+	_ = b.SetHealthy("b", true)
+	for _, e := range b.Explain() {
+		fmt.Println(e.Server.ID, "is", e.Verdict.State, "-", e.Reason)
+		for _, change := range e.WouldChange {
+			fmt.Println("  it would be", change)
+		}
+	}
+	// Output:
+	// a is down - the agent's own probe fails: marked by hand
+	//   it would be up when its probe passes 2 times in a row and the catalog says passing
+	// b is up - the catalog says passing
+	//   it would be down when its probe fails 3 times in a row
+	//   it would be down when the catalog says critical
+}

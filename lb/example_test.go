@@ -66,9 +66,9 @@ func ExampleServer_maxConnections() {
 
 func ExampleWithHealth() {
 	b := lb.New(lb.Random(), lb.WithHealth(lb.Health{
-		Check:          &health.Check{Prober: probe.HTTP{Path: "/health"}, Interval: 2 * time.Second},
-		Ejection:       health.Ejection{Failures: 5, Base: 30 * time.Second, Max: 5 * time.Minute, MaxShare: 0.1},
-		PanicThreshold: 0.5,
+		Check:    &health.Check{Prober: probe.HTTP{Path: "/health"}, Interval: 2 * time.Second},
+		Ejection: health.Ejection{Failures: 5, Base: 30 * time.Second, Max: 5 * time.Minute, MaxShare: 0.1},
+		Policy:   health.Policy{PanicThreshold: 0.5},
 	}))
 	_ = b.Add(lb.Server{ID: "a", Address: "10.0.0.1:8080"})
 	// go b.Run(ctx) makes the checks until ctx ends.

@@ -12,6 +12,7 @@ import (
 // stores b.pool; the caller holds mu (or is New).
 func (b *Balancer) rebuild() {
 	now := b.clock.now()
+	b.unsettled.Store(false)
 	b.forgetLeft(now)
 	members := slices.SortedFunc(maps.Values(b.members), byID)
 	for _, m := range members {
@@ -20,18 +21,25 @@ func (b *Balancer) rebuild() {
 	}
 	levels, decision := b.judge(members, now)
 	for _, m := range b.leaving {
-		e := m.evidence(b.freshness)
-		b.note(m, e, health.Merge(e, false), now)
+		e := m.evidence(b.freshness, now)
+		b.note(m, e, b.health.Policy.Merge(e, false), now)
 	}
 	last := b.pool.Load()
 	next := b.arrange(levels, last, now)
-	next.known, next.panic = len(members), decision.Panic
+	next.known, next.panic, next.peerUp = len(members), decision.Panic, decision.PeerUp
 	if len(members) > 0 {
 		next.err = ErrNoHealthy
 	}
 	for _, m := range members {
+		m.setSound()
 		if until := m.outlier.until; !until.IsZero() {
 			next.revisitIn(until.Sub(now), b.clock)
+		}
+		if m.flaps.out() {
+			next.revisitIn(m.flaps.Until().Sub(now), b.clock)
+		}
+		if left := b.health.Policy.CatalogFall - now.Sub(m.against); !m.against.IsZero() && left > 0 {
+			next.revisitIn(left, b.clock)
 		}
 	}
 	b.pool.Store(next)
@@ -50,26 +58,42 @@ func (b *Balancer) rebuild() {
 func (b *Balancer) judge(members []*member, now time.Time) ([]level, health.Decision) {
 	evidence := make([]health.Evidence, len(members))
 	for i, m := range members {
-		evidence[i] = m.evidence(b.freshness)
+		evidence[i] = m.evidence(b.freshness, now)
 	}
-	decision := health.Policy{}.Decide(evidence)
+	calm := b.health.Policy
+	calm.PanicThreshold = 0
+	decision := calm.Decide(evidence)
+	if b.damp(members, evidence, decision, now) {
+		decision = calm.Decide(evidence)
+	}
 	for i, m := range members {
 		b.note(m, evidence[i], decision.Verdicts[i], now)
 	}
 	levels, able := b.placement.levels(members, decision.Usable)
-	if b.health.PanicThreshold > 0 && (len(levels) == 1 || able < 1) {
-		decision = health.Policy{PanicThreshold: b.health.PanicThreshold}.Decide(evidence)
+	if b.health.Policy.PanicThreshold > 0 && (len(levels) == 1 || able < 1) {
+		decision = b.health.Policy.Decide(evidence)
 		levels, _ = b.placement.levels(members, decision.Usable)
 	}
 	return levels, decision
 }
 
-// prove brings a member's own evidence up to date: ejections end, and probes
-// count only while there are any.
+// prove brings a member's own evidence up to date: ejections and damping end,
+// the time that the catalog speaks against it counts, and probes count only
+// while there are any.
 func (b *Balancer) prove(m *member, now time.Time) {
 	if until := m.outlier.until; !until.IsZero() && !now.Before(until) {
 		m.outlier.until = time.Time{}
 		m.times.streak.Store(0)
+	}
+	if b.health.Damping.Suppress == 0 {
+		m.flaps = flapping{total: m.flaps.total}
+	}
+	m.flaps.Settle(b.health.Damping, now)
+	switch against := b.health.Policy.SpeaksAgainst(m.spec.Declared); {
+	case against && m.against.IsZero():
+		m.against = now
+	case !against && m.spec.Declared.Status != health.Missing: // what is missing is taken as it was
+		m.against = time.Time{}
 	}
 	switch {
 	case b.health.Check != nil && m.probe.Status == health.Unprobed:
@@ -103,6 +127,8 @@ func (m *member) reason(e health.Evidence) string {
 		r = "drained by hand"
 	case m.verdict.State == health.Ejected && m.outlier.cause != "":
 		r += ": " + m.outlier.cause
+	case m.verdict.Rule == 18:
+		r += ", until " + m.flaps.Until().UTC().Format(time.RFC3339)
 	case m.verdict.Rule == 4 && m.probe.Output != "":
 		r += ": " + m.probe.Output
 	}

@@ -13,6 +13,7 @@ type member struct {
 	spec    *Server // replaced, never written to
 	verdict health.Verdict
 	since   time.Time // of the verdict's state
+	against time.Time // since when the catalog speaks against it; zero while it does not
 	left    time.Time // when it was removed; zero while it is there
 	drained bool      // by hand
 	token   uint64    // hash of the ID: what hashing strategies and sessions know it by
@@ -20,8 +21,12 @@ type member struct {
 
 	probe   health.Result // the last one; Status counts
 	probed  time.Time
-	regain  int // good probes since the ejection began
+	history health.History
+	skipped int64       // probes that requests made needless
+	sound   atomic.Bool // up, by all that is known; read without the lock
+	regain  int         // good probes since the ejection began
 	outlier outlier
+	flaps   flapping
 
 	lag float64 // where it stands in a rotation, see there
 
@@ -41,19 +46,28 @@ type outlier struct {
 	unreachable bool
 }
 
-func (m *member) evidence(f health.Freshness) health.Evidence {
+func (m *member) evidence(f health.Freshness, now time.Time) health.Evidence {
 	e := health.Evidence{
 		Declared:  m.spec.Declared,
 		Freshness: f,
 		Probe:     m.probe.Status,
 		Ejected:   !m.outlier.until.IsZero(),
+		Damped:    m.flaps.out(),
 		Weight:    m.spec.Weight,
 		Before:    m.verdict,
+	}
+	if !m.against.IsZero() {
+		e.Against = now.Sub(m.against)
 	}
 	if m.drained {
 		e.Declared = health.Declaration{Status: health.Maintenance}
 	}
 	return e
+}
+
+// setSound brings sound up to date.
+func (m *member) setSound() {
+	m.sound.Store(m.verdict.State == health.Up && m.probe.Status == health.ProbeUp && m.probe.Streak == 0)
 }
 
 // times are a server's answers, as leases tell of them and strategies read

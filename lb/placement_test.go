@@ -108,7 +108,7 @@ func TestFullTiersAreHelpedOut(t *testing.T) {
 // That one failover group is dead is no reason to use its dead, as long as
 // another can carry everything.
 func TestNoPanicWhereAnotherTierIsWell(t *testing.T) {
-	b := New(nil, WithHealth(Health{PanicThreshold: 0.5}))
+	b := New(nil, WithHealth(Health{Policy: health.Policy{PanicThreshold: 0.5}}))
 	if err := b.Replace(grouped("a0 b0 c0 x1")); err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ type pool struct {
 	usable  int    // candidates in all tiers
 	err     error  // why there is no candidate
 	known   int    // servers in the balancer, usable or not
+	peerUp  bool   // see health.Decision
 	panic   bool   // the candidates are more than those that are up
 	revisit int64  // ticks when the pool is out of date by time alone; 0 for never
 	random  func() uint64

@@ -2,110 +2,93 @@ package lb
 
 import (
 	"context"
-	"sync"
+	"math"
 	"time"
 
 	"github.com/outrigger-sidecar/outrigger/lb/health"
 )
 
-// Run makes the periodic probes, and ends ejections on time where no traffic
-// does it. It returns when ctx ends, after all its probes have. Only one Run
-// may be under way for a Balancer.
+// WithScheduler has Run leave the probes to s, which other balancers may share
+// and which its owner runs. Without one, a balancer's probes have a budget to
+// themselves, the default of health.Budget.
+func WithScheduler(s *health.Scheduler) Option { return func(b *Balancer) { b.scheduler = s } }
+
+// Run has the periodic probes made, and ends what lasts a time, such as an
+// ejection, where no traffic does it. It returns when ctx ends, after all its
+// probes have. Only one Run may be under way for a Balancer.
 func (b *Balancer) Run(ctx context.Context) error {
-	type running struct {
-		probing
-		stop context.CancelFunc
-	}
 	b.running.Store(true)
 	defer b.running.Store(false)
-	all := make(map[probingKey]running)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer func() {
-		for _, r := range all {
-			r.stop()
-		}
-	}()
+	probes := rounds{scheduler: b.scheduler, all: make(map[probingKey]*probing)}
+	if probes.scheduler == nil {
+		probes.scheduler = health.NewScheduler(health.Budget{}, nil)
+		ran := make(chan struct{})
+		defer func() { <-ran }()
+		go func() {
+			defer close(ran)
+			_ = probes.scheduler.Run(ctx)
+		}()
+	}
+	defer probes.stop()
+	probes.follow(b)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for {
-		wanted := b.wanted()
-		for key, r := range all {
-			if w, ok := wanted[key]; !ok || r.check != w.check || r.target != w.target {
-				r.stop()
-				delete(all, key)
-			}
+	var rested time.Time
+	for ctx.Err() == nil {
+		wait := b.settles(rested)
+		if wait <= 0 {
+			start := time.Now()
+			_ = b.change(func() error { return nil })
+			rested = time.Now().Add(rest * time.Since(start))
+			continue
 		}
-		for key, w := range wanted {
-			if _, ok := all[key]; ok {
-				continue
-			}
-			probing, stop := context.WithCancel(ctx)
-			all[key] = running{w, stop}
-			wg.Go(func() {
-				w.check.Run(probing, w.target, w.status, func(r health.Result) {
-					if key.reach {
-						b.reached(probing, key.member, r)
-					} else {
-						b.probed(probing, key.member, r)
-					}
-				})
-			})
-		}
-		if at := b.pool.Load().revisit; at != 0 {
-			timer.Reset(time.Duration(at - b.clock.ticks()))
-		}
+		timer.Reset(wait)
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-b.recheck:
+			probes.follow(b)
+		case <-b.settle:
 		case <-timer.C:
-			_ = b.change(func() error { return nil })
 		}
 	}
+	return nil
 }
 
-// probing is one server's series of probes: what to probe, how, and what is
-// known at the start.
-type probing struct {
-	check  *health.Check
-	target health.Target
-	status health.ProbeStatus
-}
+// rest is how long, in times of what making a pool has taken, probes must not
+// cause the next: when ten thousand servers are probed for the first time, one
+// pool takes in the results of many.
+const rest = 10
 
-type probingKey struct {
-	member *member
-	reach  bool // it is Health.Reach, not Health.Check
-}
-
-// wanted is all the probing there should be.
-func (b *Balancer) wanted() map[probingKey]probing {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	wanted := make(map[probingKey]probing)
-	for _, m := range b.members {
-		target := health.Target{Address: m.spec.Address, Path: m.spec.HealthPath}
-		if b.health.Check != nil {
-			wanted[probingKey{m, false}] = probing{b.health.Check, target, m.probe.Status}
-		}
-		if b.health.Reach != nil && m.verdict.State == health.Ejected && m.outlier.unreachable {
-			wanted[probingKey{m, true}] = probing{b.health.Reach, target, health.Unproven}
-		}
+// settles is in what time Run has to make the pool anew: when time alone
+// demands it, and because of probes when the last time has rested.
+func (b *Balancer) settles(rested time.Time) time.Duration {
+	wait := time.Duration(math.MaxInt64)
+	if at := b.pool.Load().revisit; at != 0 {
+		wait = time.Duration(at - b.clock.ticks())
 	}
-	return wanted
+	if b.unsettled.Load() {
+		wait = min(wait, time.Until(rested))
+	}
+	return wait
 }
 
-// probed takes in the result of one probe. Only a result that changes
-// something rebuilds the pool.
-func (b *Balancer) probed(ctx context.Context, m *member, r health.Result) {
-	b.observe(ctx, func() (changed bool) {
+// probed takes in the result of one probe.
+func (b *Balancer) probed(m *member, r health.Result) {
+	b.observe(func() (changed bool) {
 		check := b.health.Check
 		if check == nil {
 			return false
 		}
+		r = check.Next(m.probe, r)
 		changed = m.probe.Status != r.Status
 		m.probe, m.probed = r, b.clock.now()
-		if m.verdict.State == health.Ejected {
+		m.setSound()
+		if r.Skipped {
+			m.skipped++
+			return changed
+		}
+		m.history.Add(r)
+		if m.ejected() && b.health.Policy.Algebra != health.MergeCatalog {
 			m.regain++
 			if !r.Good {
 				m.regain = 0
@@ -124,9 +107,9 @@ func (b *Balancer) probed(ctx context.Context, m *member, r health.Result) {
 }
 
 // reached takes in whether an ejected server can be reached again.
-func (b *Balancer) reached(ctx context.Context, m *member, r health.Result) {
-	b.observe(ctx, func() (changed bool) {
-		if !r.Good || m.verdict.State != health.Ejected {
+func (b *Balancer) reached(m *member, r health.Result) {
+	b.observe(func() (changed bool) {
+		if !r.Good || !m.ejected() {
 			return false
 		}
 		m.readmit(b.clock.now())
@@ -134,14 +117,32 @@ func (b *Balancer) reached(ctx context.Context, m *member, r health.Result) {
 	})
 }
 
-// observe runs f under the lock, unless the probing was stopped while it
-// waited for that, and rebuilds the pool if f changed something.
-func (b *Balancer) observe(ctx context.Context, f func() (changed bool)) {
+// observe runs f under the lock. If that changed something Run makes the pool
+// anew.
+func (b *Balancer) observe(f func() (changed bool)) {
 	b.mu.Lock()
-	if ctx.Err() == nil && f() {
-		b.rebuild()
+	changed := f()
+	if changed {
+		b.unsettled.Store(true)
 	}
 	b.mu.Unlock()
-	b.queue.placeFreed(b)
+	if changed {
+		select {
+		case b.settle <- struct{}{}:
+		default:
+		}
+	}
 	b.tell()
+}
+
+// proof is what real requests say of m. It takes no lock.
+func (b *Balancer) proof(m *member, within time.Duration) health.Proof {
+	t := &m.times
+	switch {
+	case !m.sound.Load() || t.streak.Load() > 0:
+		return health.Doubted
+	case t.smoothed.load() == 0 || b.clock.ticks()-t.smoothed.stamp.Load() > int64(within):
+		return health.Unknown
+	}
+	return health.Proven
 }

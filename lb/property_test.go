@@ -88,6 +88,9 @@ type known struct {
 	streak                     int
 	drained                    bool
 	ejected, left              time.Time // until, and since; zero when it is not
+	flaps                      health.Flaps
+	flapped                    string    // "up" or "down", whichever it was last without damping; "" where that does not count
+	against                    time.Time // since when the catalog speaks against it; zero when it does not
 	active, requests, failures int64
 }
 
@@ -216,7 +219,7 @@ func (m *model) put(s lb.Server) {
 		k = m.gone[i]
 		m.gone = slices.Delete(m.gone, i, i+1)
 	}
-	k.spec, k.left, k.probe = s, time.Time{}, health.Unprobed
+	k.spec, k.left, k.probe, k.flapped = s, time.Time{}, health.Unprobed, ""
 	m.here[s.ID] = k
 }
 
@@ -236,7 +239,7 @@ func (m *model) mark(t *rapid.T) {
 	if !ok {
 		return
 	}
-	k.probe = health.ProbeDown
+	k.probe, k.flaps, k.flapped = health.ProbeDown, health.Flaps{}, ""
 	if good {
 		k.probe, k.ejected, k.streak = health.ProbeUp, time.Time{}, 0
 	}
@@ -257,7 +260,17 @@ func (m *model) freshen(t *rapid.T) {
 // they would say is said by mark.
 func (m *model) setHealth(t *rapid.T) {
 	h := lb.Health{
-		PanicThreshold: rapid.SampledFrom([]float64{0, 0, 0.5, 1}).Draw(t, "panic threshold"),
+		Damping: health.Damping{
+			Suppress: rapid.SampledFrom([]float64{0, 0, 2, 3}).Draw(t, "suppress"),
+			HalfLife: 30 * time.Second,
+		}.WithDefaults(),
+		Policy: health.Policy{
+			Algebra:        health.Algebra(rapid.IntRange(int(health.MergeWorst), int(health.MergeAny)).Draw(t, "algebra")),
+			Warnings:       health.Warnings(rapid.IntRange(int(health.WarningReduced), int(health.WarningOut)).Draw(t, "warnings")),
+			CatalogFall:    time.Duration(rapid.SampledFrom([]int{0, 0, 15}).Draw(t, "catalog fall")) * time.Second,
+			PanicThreshold: rapid.SampledFrom([]float64{0, 0, 0.5, 1}).Draw(t, "panic threshold"),
+			FailClosed:     rapid.IntRange(0, 3).Draw(t, "fail closed") == 0,
+		},
 		Ejection: health.Ejection{
 			Failures: rapid.IntRange(0, 3).Draw(t, "failures"),
 			Base:     10 * time.Second,
@@ -323,7 +336,9 @@ func (m *model) drain(t *rapid.T) {
 func (m *model) wait(t *rapid.T) {
 	time.Sleep(time.Duration(rapid.IntRange(1, 40).Draw(t, "seconds")) * time.Second)
 	for _, k := range m.here {
-		if !k.ejected.IsZero() && !time.Now().Before(k.ejected) {
+		counts := k.against.Add(m.health.Policy.CatalogFall)
+		in := !k.flaps.Until().IsZero() && !time.Now().Before(k.flaps.Until())
+		if in || !k.ejected.IsZero() && !time.Now().Before(k.ejected) || !k.against.IsZero() && !time.Now().Before(counts) {
 			m.judge()
 			return
 		}
@@ -425,10 +440,10 @@ func (m *model) fail(t *rapid.T) {
 	k.streak++
 	ejected, up := 0, 0
 	for _, k := range m.here {
-		switch k.verdict.State {
-		case health.Ejected:
+		switch {
+		case k.verdict.State == health.Ejected || !k.flaps.Until().IsZero():
 			ejected++
-		case health.Up:
+		case k.verdict.State == health.Up:
 			up++
 		}
 	}
@@ -458,6 +473,16 @@ func (m *model) judge() {
 		if !k.ejected.IsZero() && !time.Now().Before(k.ejected) {
 			k.ejected, k.streak = time.Time{}, 0
 		}
+		if m.health.Damping.Suppress == 0 {
+			k.flaps, k.flapped = health.Flaps{}, ""
+		}
+		k.flaps.Settle(m.health.Damping, time.Now())
+		switch against := m.health.Policy.SpeaksAgainst(k.spec.Declared); {
+		case against && k.against.IsZero():
+			k.against = time.Now()
+		case !against && k.spec.Declared.Status != health.Missing:
+			k.against = time.Time{}
+		}
 		switch {
 		case m.health.Check != nil && k.probe == health.Unprobed:
 			k.probe = health.Unproven
@@ -466,12 +491,17 @@ func (m *model) judge() {
 		}
 		evidence[i] = m.evidence(k)
 	}
-	d := health.Policy{}.Decide(evidence)
+	calm := m.health.Policy
+	calm.PanicThreshold = 0
+	d := calm.Decide(evidence)
+	if m.damp(sorted, evidence, d) {
+		d = calm.Decide(evidence)
+	}
 	for i, id := range sorted {
 		m.here[id].verdict = d.Verdicts[i]
 	}
 	if ranks, able := m.ranks(sorted, d.Usable); len(ranks) == 1 || able < 1 {
-		d = health.Policy{PanicThreshold: m.health.PanicThreshold}.Decide(evidence)
+		d = m.health.Policy.Decide(evidence)
 	}
 	m.usable, m.first = make(map[string]bool), nil
 	ranks, _ := m.ranks(sorted, d.Usable)
@@ -487,8 +517,47 @@ func (m *model) judge() {
 		maps.Copy(m.usable, used)
 	}
 	for _, k := range m.gone {
-		k.verdict = health.Merge(m.evidence(k), false)
+		k.verdict = m.health.Policy.Merge(m.evidence(k), false)
 	}
+}
+
+// damp says whether somebody more has to be kept out for flapping.
+func (m *model) damp(sorted []string, evidence []health.Evidence, d health.Decision) (more bool) {
+	if m.health.Damping.Suppress == 0 {
+		return false
+	}
+	for i, id := range sorted {
+		k, e := m.here[id], evidence[i]
+		e.Damped = false
+		v := d.Verdicts[i]
+		if v.Rule == 18 {
+			v = m.health.Policy.Merge(e, d.PeerUp)
+		}
+		if v.Rule == 3 || v.State == health.Pending {
+			continue
+		}
+		is := map[health.State]string{health.Up: "up", health.Down: "down", health.Ejected: "down"}[v.State]
+		changed := is != "" && k.flapped != "" && is != k.flapped
+		k.flapped = is
+		if !changed || !k.flaps.Change(m.health.Damping, time.Now()) {
+			continue
+		}
+		out, up := 0, 1
+		for j, other := range sorted {
+			switch {
+			case j == i:
+			case !m.here[other].flaps.Until().IsZero() || d.Verdicts[j].State == health.Ejected:
+				out++
+			case d.Verdicts[j].State == health.Up:
+				up++
+			}
+		}
+		if m.health.Ejection.Allows(out, len(sorted), up) {
+			k.flaps.Suppress(m.health.Damping, time.Now())
+			evidence[i].Damped, more = true, true
+		}
+	}
+	return more
 }
 
 // rank is what there is of one priority and zone, own or other.
@@ -545,7 +614,10 @@ func (m *model) subset(may map[string]bool, size int) map[string]bool {
 func (m *model) evidence(k *known) health.Evidence {
 	e := health.Evidence{
 		Declared: k.spec.Declared, Freshness: m.fresh, Probe: k.probe,
-		Ejected: !k.ejected.IsZero(), Weight: k.spec.Weight, Before: k.verdict,
+		Ejected: !k.ejected.IsZero(), Damped: !k.flaps.Until().IsZero(), Weight: k.spec.Weight, Before: k.verdict,
+	}
+	if !k.against.IsZero() {
+		e.Against = time.Since(k.against)
 	}
 	if k.drained {
 		e.Declared = health.Declaration{Status: health.Maintenance}
@@ -583,8 +655,14 @@ func (m *model) check(t *rapid.T) {
 			t.Fatalf("%s at %s: active %d, requests %d, failures %d; want %d, %d, %d", k.spec.ID, k.spec.Address,
 				st.Active, st.Requests, st.Failures, k.active, k.requests, k.failures)
 		}
+		if waits(st.Verdict) && waits(k.verdict) {
+			k.verdict = st.Verdict
+		}
 		if st.Verdict != k.verdict {
 			t.Fatalf("%s at %s is judged %+v, want %+v", k.spec.ID, k.spec.Address, st.Verdict, k.verdict)
+		}
+		if !st.DampedUntil.Equal(k.flaps.Until()) {
+			t.Fatalf("%s is kept out until %v, want %v", k.spec.ID, st.DampedUntil, k.flaps.Until())
 		}
 		if usable := i < len(m.here) && m.usable[k.spec.ID]; st.Usable() != usable {
 			t.Fatalf("%s at %s: usable %v, want %v", k.spec.ID, k.spec.Address, st.Usable(), usable)
@@ -603,6 +681,13 @@ func (m *model) check(t *rapid.T) {
 	if want := float64(min(len(m.usable), 1)); math.Abs(planned-want) > 1e-6 {
 		t.Fatalf("the planned shares of %d usable servers sum up to %v", len(m.usable), planned)
 	}
+}
+
+// waits tells of a verdict that is one thing or the other, as often as a server
+// was judged: one that was up, has no probe's word yet and is warned of goes
+// down (12), and is then as new as others that wait (11).
+func waits(v health.Verdict) bool {
+	return v.State == health.Pending || v.State == health.Down && v.Rule == 12
 }
 
 // checkShadow sees that the shadow was asked once for every selection, and that

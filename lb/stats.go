@@ -26,10 +26,15 @@ type ServerStats struct {
 
 	Shadow ServerShadow // what the shadow strategy would have done with it
 
+	AgainstSince time.Time     // since when the catalog speaks against it; zero while it does not
 	Probe        health.Result // the last probe; its Status is in force
 	Probed       time.Time     // when that was; zero before the first
+	Skipped      int64         // probes not made, since requests had proved the same
 	Ejections    int64
 	EjectedUntil time.Time // zero while it is not ejected
+	Penalty      float64   // for flapping, see health.Damping
+	Dampings     int64     // how often it was kept out for that
+	DampedUntil  time.Time // zero while it is not
 }
 
 // Usable tells that the server can be picked; in a panic it may be without
@@ -73,15 +78,17 @@ func (b *Balancer) AllStats() []ServerStats {
 	b.refresh()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.forgetLeft(b.clock.now())
 	all := make([]ServerStats, 0, len(b.members)+len(b.leaving))
-	for _, m := range slices.SortedFunc(maps.Values(b.members), byID) {
-		all = append(all, b.statsOf(m))
-	}
-	for _, m := range slices.SortedStableFunc(slices.Values(b.leaving), byID) {
+	for _, m := range b.known(b.clock.now()) {
 		all = append(all, b.statsOf(m))
 	}
 	return all
+}
+
+// known lists the members sorted by ID, and after them those that left.
+func (b *Balancer) known(now time.Time) []*member {
+	b.forgetLeft(now)
+	return append(slices.SortedFunc(maps.Values(b.members), byID), slices.SortedStableFunc(slices.Values(b.leaving), byID)...)
 }
 
 // Stats returns the sums.
@@ -116,7 +123,7 @@ func (b *Balancer) statsOf(m *member) ServerStats {
 	return ServerStats{
 		Server:           m.spec,
 		Verdict:          m.verdict,
-		Reason:           m.reason(m.evidence(b.freshness)),
+		Reason:           m.reason(m.evidence(b.freshness, b.clock.now())),
 		Since:            m.since,
 		Place:            m.place,
 		Active:           m.load.out(),
@@ -126,9 +133,14 @@ func (b *Balancer) statsOf(m *member) ServerStats {
 		MeanResponseTime: m.times.smoothed.load(),
 		Busy:             time.Duration(m.times.busy.Load()),
 		Shadow:           m.shadow.stats(),
+		AgainstSince:     m.against,
 		Probe:            m.probe,
 		Probed:           m.probed,
+		Skipped:          m.skipped,
 		Ejections:        m.outlier.total,
 		EjectedUntil:     m.outlier.until,
+		Penalty:          m.flaps.Penalty(b.health.Damping, b.clock.now()),
+		Dampings:         m.flaps.total,
+		DampedUntil:      m.flaps.Until(),
 	}
 }

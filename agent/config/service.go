@@ -1,94 +1,170 @@
 package config
 
 import (
+	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
-func (s *Service) spec() spec {
+func (r *Registration) spec() spec {
 	return spec{
 		fields: []field{
-			text("service", &s.Name, "", notEmpty, consulName),
-			list("tags", &s.Tags, nil, parseText, notEmpty, printable),
-			text("filter", &s.Filter, "", orEmpty(filterExpression)),
-			text("datacenter", &s.Datacenter, "", consulName),
-			text("peer", &s.Peer, "", consulName),
-			text("namespace", &s.Namespace, "", consulName),
-			text("partition", &s.Partition, "", consulName),
-			text("near", &s.Near, "", consulName),
-			text("tagged_address", &s.TaggedAddress, "", consulName),
-			text("zone_from", &s.ZoneFrom, "locality", metaKey("locality")),
-			text("priority_from", &s.PriorityFrom, "", orEmpty(metaKey())),
-			text("prepared_query", &s.PreparedQuery, "", consulName),
-			list("ignore_checks", &s.IgnoreChecks, nil, parseText, notEmpty, printable),
-			text("on_empty", &s.OnEmpty, "hold", oneOf("hold", "drop")),
-			duration("on_empty_hold", &s.OnEmptyHold, time.Minute, atLeast(time.Millisecond)),
+			text("id", &r.ID, "", consulName),
+			text("address", &r.Address, "", orEmpty(registeredHost)),
+			whole("port", &r.Port, 0, 1, 65535).required("write where the app listens: port = 8080"),
+			list("tags", &r.Tags, nil, parseText, notEmpty, printable),
+			bind("meta", &r.Meta, nil, parseTexts, metadata),
+			boolean("enable_tag_override", &r.EnableTagOverride, false),
+			text("region", &r.Region, "", printable),
+			text("zone", &r.Zone, "", printable),
+			duration("deregister_critical_after", &r.DeregisterCriticalAfter, 0, minuteOrNone),
+			duration("deregister_wait", &r.DeregisterWait, 5*time.Second),
 		},
 		blocks: []child{
-			{name: "failover", many: true, spec: func(string) spec {
-				var place Failover
-				p := place.spec()
-				p.done = func(b *block) {
-					place.finish(b, s.Failover)
-					s.Failover = append(s.Failover, place)
+			one("weights", r.Weights.spec),
+			{name: "check", example: "http", label: oneOf("http", "tcp", "grpc", "ttl"), many: true, spec: func(kind string) spec {
+				check := ServiceCheck{Type: kind}
+				s := check.spec()
+				s.done = func(b *block) {
+					check.finish(b)
+					r.Checks = append(r.Checks, check)
 				}
-				return p
+				return s
 			}},
 		},
 	}
 }
 
-func (s *Service) finish(b *block) {
-	rejectBoth(b, s.Datacenter, s.Peer)
-	s.finishQuery(b)
-	if s.OnEmpty == "drop" && b.has("on_empty_hold") && b.sound("on_empty") {
-		b.reject("on_empty_hold", `on_empty_hold does nothing with on_empty "drop"`, "remove the one or the other")
+func (r *Registration) finish(b *block) {
+	if r.Zone != "" && r.Region == "" && b.sound("zone", "region") {
+		b.reject("zone", "zone stands without region", "Consul takes both or none; write the region too, or keep the zone in meta")
+	}
+	if r.DeregisterCriticalAfter > 0 && len(b.blocks["check"]) == 0 {
+		b.reject("deregister_critical_after", "deregister_critical_after does nothing without a check", `write check "http" { … } or another, or remove it`)
 	}
 }
 
-// finishQuery holds a prepared query against what it says itself.
-func (s *Service) finishQuery(b *block) {
-	if s.PreparedQuery == "" || !b.sound("prepared_query") {
-		if !b.has("service") && b.sound("prepared_query") {
-			b.decoder.reportAbsence(b.header, "consul has no service", `write its name in Consul: service = "NAME"`)
-		}
-		return
-	}
-	for _, name := range []string{"service", "tags", "filter", "datacenter", "peer", "namespace", "partition", "near"} {
-		if b.has(name) {
-			b.reject(name, name+" does nothing beside prepared_query", "the query says it: remove the one or the other")
-		}
-	}
-	for _, place := range b.blocks["failover"] {
-		b.decoder.report(SeverityError, place.header, "failover does nothing beside prepared_query", "the query says it: remove the one or the other")
-	}
-}
-
-func (f *Failover) spec() spec {
+func (w *Weights) spec() spec {
 	return spec{fields: []field{
-		text("datacenter", &f.Datacenter, "", consulName),
-		text("peer", &f.Peer, "", consulName),
-		text("service", &f.Service, "", consulName),
-		text("namespace", &f.Namespace, "", consulName),
-		text("partition", &f.Partition, "", consulName),
+		whole("passing", &w.Passing, 1, 1, 65535),
+		whole("warning", &w.Warning, 1, 0, 65535),
 	}}
 }
 
-// finish holds a place against those before it.
-func (f *Failover) finish(b *block, earlier []Failover) {
-	rejectBoth(b, f.Datacenter, f.Peer)
+func (c *ServiceCheck) spec() spec {
+	path, ttl := "", time.Duration(0)
+	switch c.Type {
+	case "http":
+		path = "/health"
+	case "ttl":
+		ttl = 30 * time.Second
+	}
+	return spec{fields: []field{
+		text("path", &c.Path, path, requestPath).except(&c.Type, "tcp", "grpc", "ttl"),
+		text("url", &c.URL, "", orEmpty(checkURL)).except(&c.Type, "tcp", "grpc", "ttl"),
+		bind("header", &c.Header, nil, parseTexts, headers).except(&c.Type, "tcp", "grpc", "ttl"),
+		text("address", &c.Address, "", orEmpty(hostAndPort)).except(&c.Type, "http"),
+		text("service", &c.Service, "", consulName).except(&c.Type, "http", "tcp", "ttl"),
+		boolean("tls", &c.TLS, false).except(&c.Type, "http", "ttl"),
+		duration("ttl", &c.TTL, ttl, atLeast(time.Second)).except(&c.Type, "http", "tcp", "grpc"),
+		duration("interval", &c.Interval, 10*time.Second, atLeast(time.Second)), // as often as Consul's agents check
+		duration("timeout", &c.Timeout, 2*time.Second, atLeast(time.Millisecond)),
+	}}
+}
+
+func (c *ServiceCheck) finish(b *block) {
+	if c.URL != "" && b.has("path") {
+		b.reject("path", "check http has both path and url", "keep one of them")
+	}
+	if c.Type == "ttl" && b.sound("ttl", "interval") {
+		switch {
+		case !b.has("interval"):
+			c.Interval = min(c.Interval, c.TTL/3) // so that one report may be lost
+		case c.Interval >= c.TTL:
+			b.reject("interval", fmt.Sprintf("interval %q is not shorter than the ttl of %q", c.Interval, c.TTL), "each report has to come before the one before it expires")
+		}
+	}
 	switch {
-	case !b.sound("datacenter", "peer", "service", "namespace", "partition"):
-	case *f == Failover{}:
-		b.decoder.reportAbsence(b.header, "failover names no other place", `write at least one of datacenter, peer, service, namespace, partition`)
-	case slices.Contains(earlier, *f):
-		b.decoder.report(SeverityError, b.header, "this failover is the same as an earlier one", "remove it")
+	case !b.sound("interval", "timeout"):
+	case !b.has("timeout"):
+		c.Timeout = min(c.Timeout, c.Interval)
+	case c.Timeout > c.Interval:
+		b.reject("timeout", fmt.Sprintf("timeout %q is longer than the interval of %q", c.Timeout, c.Interval), "one check has to end before the next begins")
 	}
 }
 
-// rejectBoth reports a datacenter beside a peer, whose services are known here.
-func rejectBoth(b *block, datacenter, peer string) {
-	if datacenter != "" && peer != "" && b.sound("datacenter", "peer") {
-		b.reject("peer", b.title+" has both datacenter and peer", "keep the one or the other: what a peer exports is asked for in the own datacenter")
+// serviceName is the rule for a name that is registered, which newer Consuls
+// take only if it can stand in DNS.
+func serviceName(s string) *problem {
+	if s == "" || strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != "" || strings.Trim(s, "-") != s {
+		return wrong("is no valid name of a service", "use letters, digits and '-', and begin and end without '-'")
 	}
+	return nil
+}
+
+// registeredHost is the rule for an address by which others reach the app.
+func registeredHost(s string) *problem {
+	if ip, ok := parseIP(s); ok && ip.IsUnspecified() {
+		return wrong("is no address to connect to", `write one of this machine's, or "" for that of Consul's node`)
+	}
+	return hostName(s)
+}
+
+// hostAndPort is the rule for what a check connects to.
+func hostAndPort(s string) *problem {
+	host, _, p := hostPort(s, 1)
+	if p != nil {
+		return p
+	}
+	return hostName(host)
+}
+
+// checkURL is the rule for the URL of an http check, which may have a query.
+func checkURL(s string) *problem {
+	bare, _, _ := strings.Cut(s, "?")
+	if p := webURL(bare); p != nil {
+		return p
+	}
+	return visibleASCII(s)
+}
+
+// minuteOrNone is the rule for what Consul does not do sooner.
+func minuteOrNone(d time.Duration) *problem {
+	if d > 0 && d < time.Minute {
+		return wrong("is too short", `write "1m" or more, which is the least that Consul does, or "0s" for never`)
+	}
+	return nil
+}
+
+// metadata is the rule for metadata, as Consul takes it.
+func metadata(m map[string]string) *problem {
+	if len(m) > 64 {
+		return wrong("has more than 64 keys", "Consul takes no more")
+	}
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		switch {
+		case !metaPattern.MatchString(key):
+			return wrong(fmt.Sprintf("has the key %q", key), "Consul takes letters, digits, '_' and '-', up to 128 of them")
+		case strings.HasPrefix(key, "consul-"):
+			return wrong(fmt.Sprintf("has the key %q", key), "Consul keeps keys that begin with consul- for itself")
+		case len(m[key]) > 512:
+			return wrong(fmt.Sprintf("has more than 512 bytes at the key %q", key), "Consul takes no more")
+		}
+	}
+	return nil
+}
+
+// headers is the rule for headers of a request.
+func headers(m map[string]string) *problem {
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		if !isToken(name) {
+			return wrong(fmt.Sprintf("has the name %q", name), "no header is called so")
+		}
+		if printable(m[name]) != nil {
+			return wrong(fmt.Sprintf("has a control character at %q", name), "remove it")
+		}
+	}
+	return nil
 }

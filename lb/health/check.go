@@ -2,7 +2,6 @@ package health
 
 import (
 	"context"
-	"math/rand/v2"
 	"strings"
 	"time"
 )
@@ -29,59 +28,55 @@ type Prober interface {
 	Probe(ctx context.Context, target Target) (output string, err error)
 }
 
-// Check is a probe made again and again. Zero fields mean: every 5 s, at most
-// 2 s each, up after 2 good ones, down after 3 bad ones.
+// Check is a probe made again and again, by a Scheduler. Zero fields mean:
+// every 5 s, at most 2 s each, up after 2 good ones, down after 3 bad ones.
 type Check struct {
 	Prober   Prober
-	Interval time.Duration // from the end of one probe to the next, less or more a tenth
+	Interval time.Duration // from the end of one probe to the next, less or more a tenth; longer where the budget is short
 	Timeout  time.Duration
 	Rise     int // good probes in a row before a server that is down is up
 	Fall     int // bad probes in a row before a server is down
+	// Name stands for what the Prober asks. Checks of one Name, Interval and
+	// Timeout are taken for the same one, so that a Scheduler probes a target
+	// only once for all of them. "": for none but itself.
+	Name string
+	// TrustTraffic spares a server the probe where real requests have just
+	// proved the same, see Follower.Proof.
+	TrustTraffic bool
 }
 
 // Result is the outcome of one probe.
 type Result struct {
-	Status ProbeStatus // after this probe, rise and fall applied
-	Good   bool        // this probe alone
-	Output string
-	Took   time.Duration
+	Status  ProbeStatus // after this probe, rise and fall applied
+	Streak  int         // probes in a row, this one last, that speak against Status
+	Good    bool        // this probe alone
+	Skipped bool        // it was not made: requests have proved the same
+	Output  string      // at most some 256 bytes
+	At      time.Time   // when it ended
+	Took    time.Duration
+	Late    time.Duration // how long after its time it began, for want of budget
 }
 
-// Run probes target until ctx ends, calling report from this goroutine after
-// each probe. It starts from what is known, status, and where that is nothing
-// the first good probe is enough to be up: a new server should not wait out a
-// rise that guards against flapping.
-func (c Check) Run(ctx context.Context, target Target, status ProbeStatus, report func(Result)) {
+// Next completes the result r of a probe by what the one before has left. Where
+// that is nothing the first good probe is enough to be up: a new server should
+// not wait out a rise that guards against flapping.
+func (c Check) Next(before, r Result) Result {
 	c = c.WithDefaults()
-	if status == Unprobed {
-		status = Unproven
-	}
-	streak := 0
-	// A pool's probes must not march in step, but the first should come soon.
-	pause := rand.N(min(c.Interval, time.Second)/10 + 1)
-	for sleep(ctx, pause) {
-		r := c.once(ctx, target)
-		if ctx.Err() != nil {
-			return // a probe cut short says nothing about the server
+	r.Status, r.Streak = max(before.Status, Unproven), 0
+	switch {
+	case r.Good && r.Status == ProbeUp, !r.Good && r.Status == ProbeDown:
+	case r.Good:
+		r.Streak = before.Streak + 1
+		if r.Status == Unproven || r.Streak >= c.Rise {
+			r.Status, r.Streak = ProbeUp, 0
 		}
-		switch {
-		case r.Good && status == ProbeUp, !r.Good && status == ProbeDown:
-			streak = 0
-		case r.Good:
-			streak++
-			if status == Unproven || streak >= c.Rise {
-				status, streak = ProbeUp, 0
-			}
-		default:
-			streak++
-			if streak >= c.Fall {
-				status, streak = ProbeDown, 0
-			}
+	default:
+		r.Streak = before.Streak + 1
+		if r.Streak >= c.Fall {
+			r.Status, r.Streak = ProbeDown, 0
 		}
-		r.Status = status
-		report(r)
-		pause = c.Interval - c.Interval/10 + rand.N(c.Interval/5+1)
 	}
+	return r
 }
 
 // WithDefaults fills in the zero fields.
@@ -101,25 +96,19 @@ func (c Check) WithDefaults() Check {
 	return c
 }
 
+// outputLimit bounds what of a probe's output is kept for people to read.
+const outputLimit = 256
+
 func (c Check) once(ctx context.Context, target Target) Result {
-	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
-	defer cancel()
 	start := time.Now()
 	output, err := c.Prober.Probe(ctx, target)
-	r := Result{Good: err == nil, Output: output, Took: time.Since(start)}
+	r := Result{Good: err == nil, Output: output, At: time.Now()}
+	r.Took = r.At.Sub(start)
 	if err != nil && output == "" {
 		r.Output = err.Error()
 	}
-	return r
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
+	if len(r.Output) > outputLimit {
+		r.Output = strings.ToValidUTF8(r.Output[:outputLimit], "") + "…"
 	}
+	return r
 }

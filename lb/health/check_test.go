@@ -1,38 +1,9 @@
 package health
 
 import (
-	"context"
-	"errors"
-	"slices"
-	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 )
-
-type script struct {
-	results string // one letter a probe: g for good, b for bad; the last repeats
-	calls   int
-	at      []time.Time
-	wait    time.Duration
-}
-
-func (s *script) Probe(ctx context.Context, _ Target) (string, error) {
-	s.at = append(s.at, time.Now())
-	i := min(s.calls, len(s.results)-1)
-	s.calls++
-	if s.wait > 0 {
-		select {
-		case <-time.After(s.wait):
-		case <-ctx.Done():
-			return "", ctx.Err()
-		}
-	}
-	if s.results[i] == 'b' {
-		return "bad luck", errors.New("bad")
-	}
-	return "fine", nil
-}
 
 func TestRiseAndFall(t *testing.T) {
 	for _, tt := range []struct {
@@ -48,69 +19,30 @@ func TestRiseAndFall(t *testing.T) {
 		{ProbeDown, "gg", "du"},
 		{ProbeDown, "gbgg", "dddu"},
 	} {
-		t.Run(tt.probes+" from "+tt.from.String(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
-				var got strings.Builder
-				Check{Prober: &script{results: tt.probes}}.Run(ctx, Target{}, tt.from, func(r Result) {
-					got.WriteByte(map[ProbeStatus]byte{ProbeUp: 'u', ProbeDown: 'd', Unproven: '?'}[r.Status])
-					if got.Len() == len(tt.probes) {
-						cancel()
-					}
-				})
-				if got.String() != tt.status {
-					t.Errorf("probes %s give %s, want %s", tt.probes, got.String(), tt.status)
-				}
-			})
-		})
+		r, got := Result{Status: tt.from}, ""
+		for _, letter := range tt.probes {
+			r = Check{}.Next(r, Result{Good: letter == 'g'})
+			got += map[ProbeStatus]string{ProbeUp: "u", ProbeDown: "d", Unproven: "?"}[r.Status]
+		}
+		if got != tt.status {
+			t.Errorf("from %v probes %s give %s, want %s", tt.from, tt.probes, got, tt.status)
+		}
+	}
+	r := Result{Status: ProbeUp}
+	for i, good := range []bool{false, false, true, false} {
+		if r = (Check{}).Next(r, Result{Good: good}); r.Streak != []int{1, 2, 0, 1}[i] {
+			t.Errorf("after probe %d the streak is %d", i+1, r.Streak)
+		}
 	}
 }
 
-func TestProbesKeepTheirInterval(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		s, start := &script{results: "g"}, time.Now()
-		Check{Prober: s, Interval: 5 * time.Second}.Run(ctx, Target{}, Unprobed, func(Result) {})
-		if first := s.at[0].Sub(start); first > 100*time.Millisecond {
-			t.Errorf("the first probe came after %v", first)
+func TestHistoryKeepsTheLastTen(t *testing.T) {
+	var h History
+	for i := range 25 {
+		h.Add(Result{Took: time.Duration(i)})
+		all := h.All()
+		if len(all) != min(i+1, 10) || all[len(all)-1].Took != time.Duration(i) || all[0].Took != time.Duration(max(0, i-9)) {
+			t.Fatalf("after %d: %v", i, all)
 		}
-		var gaps []time.Duration
-		for i := 1; i < len(s.at); i++ {
-			gaps = append(gaps, s.at[i].Sub(s.at[i-1]))
-		}
-		if lo, hi := slices.Min(gaps), slices.Max(gaps); lo < 4500*time.Millisecond || hi > 5500*time.Millisecond || lo == hi {
-			t.Errorf("gaps from %v to %v, want 5 s less or more up to a tenth, and not all alike", lo, hi)
-		}
-	})
-}
-
-func TestSlowProbesFail(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		n := 0
-		Check{Prober: &script{results: "g", wait: time.Hour}, Timeout: 3 * time.Second}.Run(ctx, Target{}, Unprobed, func(r Result) {
-			if r.Good || r.Took != 3*time.Second || !strings.Contains(r.Output, "deadline") {
-				t.Errorf("got %+v", r)
-			}
-			if n++; n == 3 {
-				if r.Status != ProbeDown {
-					t.Errorf("after 3 the status is %v", r.Status)
-				}
-				cancel()
-			}
-		})
-	})
-}
-
-func TestAProbeCutShortSaysNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		Check{Prober: &script{results: "g", wait: time.Minute}, Timeout: time.Hour}.Run(ctx, Target{}, Unprobed, func(r Result) {
-			t.Errorf("reported %+v", r)
-		})
-	})
+	}
 }

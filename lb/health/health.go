@@ -4,7 +4,9 @@
 // with a Freshness), probes that this process makes itself (ProbeStatus), and
 // what real requests met there (ejection). Policy.Decide merges what they say
 // into one Verdict a server, by a table whose first matching rule wins, and
-// each Verdict names its rule. The package imports only the standard library.
+// each Verdict names its rule; Policy.WouldChange tells what it would take for
+// another. A Scheduler makes the probes, within a Budget, and Damping keeps out
+// whoever flaps. The package imports only the standard library.
 package health
 
 // State is the merged word on a server.
@@ -15,7 +17,7 @@ const (
 	Up                    // takes traffic
 	Pending               // new, waits for its first probe
 	Down                  // takes none
-	Ejected               // takes none for a while, because of failed requests
+	Ejected               // takes none for a while, because of failed requests or of flapping
 	Draining              // takes no new requests, those in flight finish
 )
 

@@ -1,92 +1,72 @@
 package health
 
-import "fmt"
+import "time"
 
 // Evidence is all that is known of one server when its verdict is made.
 type Evidence struct {
 	Declared  Declaration
 	Freshness Freshness
+	Against   time.Duration // how long Declared has spoken against it without a break, see Policy.SpeaksAgainst
 	Probe     ProbeStatus
 	Ejected   bool
+	Damped    bool    // kept out because it flaps
 	Weight    int     // the full weight; below 1 counts as 1
-	Before    Verdict // the verdict in force, which rule 3 keeps, and without which a server is new to rule 11
+	Before    Verdict // the verdict in force, which rules 3 and 14 keep, and without which a server is new to rule 11
 }
 
 // Verdict is the merged word on one server.
 type Verdict struct {
 	State  State
-	Rule   int  // the row of the table that matched, 1 to 13; 0 for the zero value
+	Rule   int  // the row of the table that matched, 1 to 18; 0 for the zero value
 	Weight int  // the share to give it; 0 unless State is Up
 	Stale  bool // Up only because a stale registry is no proof of the contrary
 }
 
-// words tells the rules to people, by number.
-var words = [...]string{
-	1:  "the catalog has it in maintenance",
-	2:  "gone from the catalog",
-	3:  "missing from the last catalog answer, which is not confirmed yet",
-	4:  "the agent's own probe fails",
-	5:  "ejected after failed requests",
-	6:  "the catalog lost only its node, and the probe passes",
-	7:  "the catalog says critical",
-	8:  "the catalog said critical but is stale, and the probe passes",
-	9:  "the catalog said critical before it went stale, and no probe says otherwise",
-	10: "the catalog's word has expired, and no probe says otherwise",
-	11: "new: waits for its first probe while others can serve",
-	12: "the catalog says warning",
-	13: "passing",
-}
-
-// Reason tells a person why e led to v.
-func (v Verdict) Reason(e Evidence) string {
-	if v.Rule < 1 || v.Rule >= len(words) {
-		return "not judged yet"
-	}
-	reason := words[v.Rule]
-	switch {
-	case v.Rule == 13 && e.Declared.Status == Undeclared && e.Probe == Unprobed:
-		reason = "configured, and nothing speaks against it"
-	case v.Rule == 13 && e.Declared.Status == Undeclared:
-		reason = "the agent's own probe passes"
-		if e.Probe == Unproven {
-			reason = "configured, and no probe speaks against it yet"
-		}
-	case v.Rule == 13:
-		reason = "the catalog says passing"
-		if e.Freshness != Fresh {
-			reason = fmt.Sprintf("the catalog said passing before it went %s, and no probe says otherwise", e.Freshness)
-			if e.Probe == ProbeUp {
-				reason = fmt.Sprintf("the catalog said passing before it went %s, and the probe passes", e.Freshness)
-			}
-		}
-	case v.Rule == 12 && v.State == Down:
-		reason = "the catalog says warning, and its warning weight is 0"
-	}
-	if check := e.Declared.Check; check != "" {
-		switch v.Rule {
-		case 1, 6, 7, 8, 9, 12:
-			reason += fmt.Sprintf(" (check %q)", check)
-		}
-	}
-	return reason
-}
-
-// Merge makes one server's verdict: the first rule that matches wins. peerUp
-// tells whether another server of the pool is up by more than the benefit of
-// the doubt; it only matters to rule 11, by which a new server waits for its
-// first probe. One that serves already goes on: else the first good probe
-// after a start would leave all the traffic to one server.
+// Merge makes one server's verdict. peerUp tells whether another server of the
+// pool is up by more than the benefit of the doubt; it only matters to rule
+// 11, by which a new server waits for its first probe. One that serves already
+// goes on: else the first good probe after a start would leave all the traffic
+// to one server.
 //
-// The order says who is believed. The operator first (1), then the registry
-// about who exists at all (2, 3). Next what this process sees itself, since a
-// registry can pass a server that cannot be reached from here (4, 5). Then
-// the registry about health, more or less according to its freshness (6 to
-// 13): a critical word counts even when stale, unless a probe disproves it,
-// while a passing one is never held against a server.
-func Merge(e Evidence, peerUp bool) Verdict {
+// By MergeWorst the first rule that matches wins, and the order says who is
+// believed. The operator first (1), then the registry about who exists at all
+// (2, 3). Next what this process sees itself, since a registry can pass a
+// server that cannot be reached from here (4, 5). Then the registry about
+// health, more or less according to its freshness (6 to 13): a critical word
+// counts even when stale, unless a probe disproves it, while a passing one is
+// never held against a server. Where that word takes out a server that was up
+// but has not lasted Policy.CatalogFall, rule 14 keeps it as it was.
+//
+// The other algebras go by the same rules, and by one of their own each where
+// those would have it otherwise: 15 by MergeCatalog, 16 by MergeProbe, 17 by
+// MergeAny. Rule 18, last of all, keeps out a server that flaps and would not be out
+// anyway.
+func (p Policy) Merge(e Evidence, peerUp bool) Verdict {
+	v := p.worst(e, peerUp)
+	if v.Rule <= 3 {
+		return v
+	}
+	switch p.Algebra {
+	case MergeCatalog:
+		v = p.catalog(e, v)
+	case MergeProbe:
+		v = p.probe(e, v)
+	case MergeAny:
+		v = p.either(e, v)
+	}
+	if v.State == Down && v.Rule != 4 && p.early(e) {
+		v = e.kept()
+	}
+	if e.Damped && (v.State == Up || v.State == Pending) {
+		return Verdict{State: Ejected, Rule: 18}
+	}
+	return v
+}
+
+// worst is MergeWorst's word, without delay and damping.
+func (p Policy) worst(e Evidence, peerUp bool) Verdict {
 	var (
 		declared = e.Declared.Status
-		full     = max(1, e.Weight)
 		reduced  = max(1, e.Declared.WarningWeight)
 	)
 	switch {
@@ -114,90 +94,75 @@ func Merge(e Evidence, peerUp bool) Verdict {
 		return Verdict{State: Up, Rule: 10, Weight: reduced, Stale: true}
 	case e.Probe == Unproven && peerUp && e.Before.State != Up:
 		return Verdict{State: Pending, Rule: 11}
-	case declared == Warning && e.Declared.WarningWeight <= 0:
+	case declared == Warning && p.SpeaksAgainst(e.Declared):
 		return Verdict{State: Down, Rule: 12}
-	case declared == Warning:
+	case declared == Warning && p.Warnings == WarningReduced:
 		return Verdict{State: Up, Rule: 12, Weight: e.Declared.WarningWeight}
+	case declared == Warning:
+		return Verdict{State: Up, Rule: 12, Weight: max(1, e.Weight)}
 	}
-	return Verdict{State: Up, Rule: 13, Weight: full}
+	return Verdict{State: Up, Rule: 13, Weight: max(1, e.Weight)}
 }
 
-// Policy is how a whole pool is judged.
-type Policy struct {
-	// PanicThreshold is the share of servers up, from 0 to 1, below which
-	// verdicts are set aside and all servers are used: when most of a pool
-	// looks dead, the looking is more likely broken than the pool, and the few
-	// left would drown. 0 means never.
-	PanicThreshold float64
-}
-
-// Decision is the word on a whole pool.
-type Decision struct {
-	Verdicts []Verdict // one for each Evidence, in the same order
-	Usable   []int     // the positions that may be picked, ascending
-	Panic    bool      // Usable was widened beyond the servers that are up
-}
-
-// Decide judges a pool. It is pure: the same evidence gives the same decision.
-func (p Policy) Decide(pool []Evidence) Decision {
-	d := Decision{Verdicts: make([]Verdict, len(pool)), Usable: make([]int, 0, len(pool))}
-	peerUp := false
-	for i, e := range pool {
-		d.Verdicts[i] = Merge(e, false)
-		if d.Verdicts[i].State == Up && e.Probe != Unproven {
-			peerUp = true
+// catalog is MergeCatalog's word where MergeWorst's is v: the same table,
+// without a probe.
+func (p Policy) catalog(e Evidence, v Verdict) Verdict {
+	decided := e.Probe == ProbeUp || e.Probe == ProbeDown
+	e.Probe = Unprobed
+	alone := p.worst(e, false)
+	switch alone.Rule {
+	case 9, 10, 13: // whose words tell what the probe says
+		if decided && alone != v {
+			alone.Rule = 15
 		}
 	}
-	present := 0
-	for i, e := range pool {
-		if peerUp && e.Probe == Unproven {
-			d.Verdicts[i] = Merge(e, true)
-		}
-		if d.Verdicts[i].State == Up {
-			d.Usable = append(d.Usable, i)
-		}
-		if d.Verdicts[i].State != Draining {
-			present++
-		}
+	return alone
+}
+
+// probe is MergeProbe's word where MergeWorst's is v.
+func (p Policy) probe(e Evidence, v Verdict) Verdict {
+	if e.Probe != ProbeUp || e.Ejected || v.Rule == 13 {
+		return v
 	}
-	var wide []int
+	return Verdict{State: Up, Rule: 16, Weight: max(1, e.Weight)}
+}
+
+// either is MergeAny's word where MergeWorst's is v. The catalog is for a server
+// where it says so; that it says nothing, or said it too long ago, is enough
+// for MergeWorst as long as no probe fails, but it is no word of its own.
+func (p Policy) either(e Evidence, v Verdict) Verdict {
+	early, said := p.early(e), e.Declared.Status == Passing || e.Declared.Status == Warning
+	said = e.Freshness != Expired && (early || said && !p.SpeaksAgainst(e.Declared))
 	switch {
-	case float64(len(d.Usable)) < p.PanicThreshold*float64(present):
-		wide = widen(pool, d.Verdicts)
-	case len(d.Usable) == 0: // an ejected server beats none, whatever became of the others
-		wide = ejected(d.Verdicts)
+	case v.State == Up, !said && e.Probe != ProbeUp:
+		return v
+	case e.Ejected:
+		return Verdict{State: Ejected, Rule: 5}
+	case early && e.Probe != ProbeUp:
+		return e.kept()
+	case e.Probe == Unproven:
+		return p.worst(e, false)
 	}
-	if len(wide) > len(d.Usable) {
-		d.Usable, d.Panic = wide, true
-	}
-	return d
+	return Verdict{State: Up, Rule: 17, Weight: max(1, e.Declared.WarningWeight)}
 }
 
-func ejected(verdicts []Verdict) (out []int) {
-	for i, v := range verdicts {
-		if v.State == Ejected {
-			out = append(out, i)
-		}
-	}
-	return out
+// SpeaksAgainst tells whether d alone would take a server out: it is critical,
+// or a warning where that is as bad. Maintenance is no such word: it is about
+// what somebody wants, not about health.
+func (p Policy) SpeaksAgainst(d Declaration) bool {
+	warns := d.Status == Warning && (p.Warnings == WarningOut || p.Warnings == WarningReduced && d.WarningWeight <= 0)
+	return warns || d.Status.critical()
 }
 
-// widen lists whom a panic uses: those that are up, and all that do not drain
-// and that the registry does not call critical; where that leaves nobody, the
-// critical ones too.
-func widen(pool []Evidence, verdicts []Verdict) []int {
-	var sound, all []int
-	for i, v := range verdicts {
-		if v.State == Draining {
-			continue
-		}
-		all = append(all, i)
-		if v.State == Up || !pool[i].Declared.Status.critical() {
-			sound = append(sound, i)
-		}
-	}
-	if len(sound) > 0 {
-		return sound
-	}
-	return all
+// early tells that the catalog speaks against a server, but has not for long
+// enough. A server that was not up gains nothing by that.
+func (p Policy) early(e Evidence) bool {
+	return e.Against < p.CatalogFall && e.Before.State == Up && p.SpeaksAgainst(e.Declared)
+}
+
+// kept is the verdict before, in force a while longer.
+func (e Evidence) kept() Verdict {
+	v := e.Before
+	v.Rule = 14
+	return v
 }

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 // table is the specification: the first row whose condition holds decides.
@@ -74,7 +75,7 @@ func TestMergeIsTheTable(t *testing.T) {
 			case "reduced":
 				want.Weight = max(1, e.Declared.WarningWeight)
 			}
-			got := Merge(e, peerUp)
+			got := Policy{}.Merge(e, peerUp)
 			if got != want {
 				t.Fatalf("Merge(%+v, %v)\n got %+v\nwant %+v", e, peerUp, got, want)
 			}
@@ -96,7 +97,7 @@ func TestMissingKeepsItsStateWhateverElse(t *testing.T) {
 		want := before
 		want.Rule = 3
 		e := Evidence{Declared: Declaration{Status: Missing}, Probe: ProbeDown, Ejected: true, Before: before}
-		if got := Merge(e, true); got != want {
+		if got := (Policy{}).Merge(e, true); got != want {
 			t.Errorf("after %+v comes %+v", before, got)
 		}
 	}
@@ -147,8 +148,13 @@ func TestDecide(t *testing.T) {
 }
 
 func FuzzDecide(f *testing.F) {
-	f.Add([]byte{0, 1, 2, 3, 200, 100}, 0.5)
-	f.Fuzz(func(t *testing.T, raw []byte, threshold float64) {
+	f.Add([]byte{0, 1, 2, 3, 200, 100}, 0.5, uint16(0))
+	f.Add([]byte{7, 77, 66, 3, 200, 100}, 0.9, uint16(0xfff))
+	f.Fuzz(func(t *testing.T, raw []byte, threshold float64, bits uint16) {
+		p := Policy{
+			Algebra: Algebra(bits & 3), Warnings: Warnings(bits>>2&3) % 3, CatalogFall: time.Duration(bits >> 4 & 3),
+			PanicThreshold: threshold, FailClosed: bits>>6&1 != 0,
+		}
 		pool := make([]Evidence, len(raw))
 		for i, b := range raw {
 			pool[i] = Evidence{
@@ -156,9 +162,14 @@ func FuzzDecide(f *testing.F) {
 				Freshness: Freshness(b>>3) % 3,
 				Probe:     ProbeStatus(b >> 5 & 3),
 				Ejected:   b&1 != 0,
+				Damped:    b%5 == 0,
+				Against:   time.Duration(b % 3),
+			}
+			if b%7 == 0 {
+				pool[i].Before = Verdict{State: Up, Rule: 13, Weight: 1}
 			}
 		}
-		d := Policy{PanicThreshold: threshold}.Decide(pool)
+		d := p.Decide(pool)
 		usable := make(map[int]bool)
 		for _, i := range d.Usable {
 			usable[i] = true
@@ -166,15 +177,21 @@ func FuzzDecide(f *testing.F) {
 				t.Fatal("a draining server is used")
 			}
 		}
+		if p.FailClosed && d.Panic && len(d.Usable) > 0 {
+			t.Fatal("failing closed, yet some are used in a panic")
+		}
 		for i, v := range d.Verdicts {
-			if v.State == Up && !usable[i] {
+			if v.State == Up && !usable[i] && !(p.FailClosed && d.Panic) {
 				t.Fatal("a server that is up is not used")
 			}
 			if v.State == Up && v.Weight < 1 || v.State != Up && v.State != Unseen && v.Weight != 0 {
 				t.Fatalf("weight of %+v", v)
 			}
-			if usable[i] && v.State != Up && !d.Panic {
+			if usable[i] && v.State != Up && (!d.Panic || p.FailClosed) {
 				t.Fatal("widened without saying so")
+			}
+			if v.Reason(pool[i]) == "" {
+				t.Fatalf("no reason for %+v", v)
 			}
 		}
 	})

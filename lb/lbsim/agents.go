@@ -46,8 +46,8 @@ func newAgents(name string, s *simulation) (*agents, error) {
 		}
 		if s.ejection {
 			options = append(options, lb.WithHealth(lb.Health{
-				Ejection:       health.Ejection{Failures: 5, Base: 30 * time.Second, Max: 5 * time.Minute, MaxShare: 0.1},
-				PanicThreshold: 0.5,
+				Ejection: health.Ejection{Failures: 5, Base: 30 * time.Second, Max: 5 * time.Minute, MaxShare: 0.1},
+				Policy:   health.Policy{PanicThreshold: 0.5},
 			}))
 		}
 		a.balancers = append(a.balancers, lb.New(strategy, options...))
