@@ -38,7 +38,7 @@ func (f *follower) leavePlan() {
 		f.endPlans()
 	}
 	f.plans, f.endPlans = nil, nil
-	f.notePlan(planned{})
+	_ = f.notePlan(planned{})
 }
 
 // replan goes over to what a prepared query says now. What was found before
