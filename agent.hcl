@@ -119,8 +119,16 @@ upstream "web" {
   }
 
   health {
-    panic_threshold = 50    # percent of backends up, below which all are used; 0: never
-    max_stale       = "24h" # how long the catalog's word counts while Consul cannot be reached
+    # Who is believed where Consul and the check below contradict each other:
+    # worst (both must be for a backend), catalog (the check is only shown), probe
+    # (the check, once it has decided), any (one that is for it is enough).
+    # Maintenance and failed requests count with each of them.
+    merge           = "worst"
+    warning         = "reduced"   # what a warning in Consul leaves a backend: reduced (its warning weight), passing (its whole weight), out (nothing)
+    consul_fall     = "0s"        # how long Consul must speak against a backend that is up, until that counts
+    panic           = "threshold" # where fewer are up than panic_threshold: threshold (use all), fail_closed (refuse requests), off (use those that are up)
+    panic_threshold = 50          # percent of backends up; 0: never. Not beside panic = "off"
+    max_stale       = "24h"       # how long the catalog's word counts while Consul cannot be reached
 
     # A check that the agent itself makes, beside Consul's. None is made unless
     # this block is there. Others are check "tcp" and check "grpc".

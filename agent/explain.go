@@ -61,6 +61,8 @@ func (u *upstream) unready(stats lb.Stats, catalog *CatalogStatus) string {
 		return "no answer from Consul yet"
 	case stats.Servers == 0 && catalog != nil:
 		return fmt.Sprintf("Consul knows no instance of %q", catalog.Service)
+	case stats.Panic: // with nobody usable
+		return fmt.Sprintf("only %d of %d backends are up, too few for panic = \"fail_closed\"", stats.Healthy, stats.Servers)
 	}
 	return fmt.Sprintf("none of %d backends is usable", stats.Servers)
 }

@@ -37,7 +37,7 @@ type UpstreamStatus struct {
 	Reason     string         `json:"reason,omitempty"` // why it is not ready
 	Backends   map[string]int `json:"backends"`         // by state
 	Usable     int            `json:"usable"`           // that can be picked
-	Panic      bool           `json:"panic"`            // more can be picked than are up
+	Panic      bool           `json:"panic"`            // more can be picked than are up; where it fails closed, none
 	Catalog    *CatalogStatus `json:"catalog,omitempty"`
 	Active     int64          `json:"active"`
 	PerSecond  float64        `json:"requests_per_s"`

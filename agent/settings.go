@@ -60,7 +60,7 @@ func healthOf(h config.Health) lb.Health {
 			MaxShare: float64(h.Ejection.MaxPercent) / 100,
 		},
 		Reach:  &health.Check{Prober: probe.TCP{}, Interval: reachInterval, Timeout: reachTimeout},
-		Policy: health.Policy{PanicThreshold: float64(h.PanicThreshold) / 100},
+		Policy: policyOf(h),
 	}
 }
 

@@ -125,7 +125,11 @@ func (u *upstream) changed(c lb.Change) {
 }
 
 func (u *upstream) panicked(on bool, usable, known int) {
-	if on {
+	switch {
+	case on && usable == 0: // only failing closed leaves nobody
+		u.log.Warn("too few backends are up: refusing requests, as panic = \"fail_closed\" wants", "usable", usable, "known", known)
+		return
+	case on:
 		u.log.Warn("too few backends are up: using others too", "usable", usable, "known", known)
 		return
 	}

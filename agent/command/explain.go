@@ -54,7 +54,10 @@ func head(w io.Writer, e agent.Explanation) {
 		}
 	}
 	fmt.Fprintln(w)
-	if e.Panic {
+	switch {
+	case e.Panic && e.Usable == 0:
+		fmt.Fprintln(w, "panic: too few backends are up, so that requests are refused (fail_closed)")
+	case e.Panic:
 		fmt.Fprintln(w, "panic: too few backends are up, so that others are used as well")
 	}
 	if q := e.Queue; q != nil {

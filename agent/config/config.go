@@ -158,6 +158,10 @@ type Subset struct {
 
 // Health says how an upstream's backends are judged.
 type Health struct {
+	Merge          string        // worst, catalog, probe or any: how the catalog's word and the checks' become one
+	Warning        string        // reduced, passing or out: what a warning of the catalog is worth
+	ConsulFall     time.Duration // how long the catalog must speak against a backend that is up before that counts
+	Panic          string        // threshold, off or fail_closed: what happens below PanicThreshold
 	PanicThreshold int           // percent of backends up below which all are used; 0: never
 	MaxStale       time.Duration // how long an unrefreshed catalog counts before its word expires
 	Check          *Check        // nil: no active checks

@@ -8,7 +8,11 @@ import (
 func (h *Health) spec() spec {
 	return spec{
 		fields: []field{
-			whole("panic_threshold", &h.PanicThreshold, 50, 0, 100),
+			text("merge", &h.Merge, "worst", oneOf("worst", "catalog", "probe", "any")),
+			text("warning", &h.Warning, "reduced", oneOf("reduced", "passing", "out")),
+			duration("consul_fall", &h.ConsulFall, 0),
+			text("panic", &h.Panic, "threshold", oneOf("threshold", "off", "fail_closed")),
+			whole("panic_threshold", &h.PanicThreshold, 50, 0, 100).except(&h.Panic, "off"),
 			duration("max_stale", &h.MaxStale, 24*time.Hour, atLeast(time.Millisecond)),
 		},
 		blocks: []child{

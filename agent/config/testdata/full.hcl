@@ -79,6 +79,10 @@ upstream "web" {
     client = "7"
   }
   health {
+    merge           = "any"
+    warning         = "out"
+    consul_fall     = "26s"
+    panic           = "fail_closed"
     panic_threshold = 51
     max_stale       = "25h"
     check "http" {

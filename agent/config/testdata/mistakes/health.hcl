@@ -2,6 +2,10 @@ upstream "a" {
   listen = "127.0.0.1:9001"
   consul { service = "a" }
   health {
+    merge           = "best"
+    warning         = "pass"
+    consul_fall     = "-1s"
+    panic           = "closed"
     panic_threshold = 101
     max_stale       = "0s"
     check "http" {
@@ -66,5 +70,13 @@ upstream "f" {
   consul { service = "f" }
   health {
     ejection { max_time = "20s" }
+  }
+}
+upstream "g" {
+  listen = "127.0.0.1:9007"
+  consul { service = "g" }
+  health {
+    panic           = "off"
+    panic_threshold = 20
   }
 }
