@@ -149,6 +149,16 @@ upstream "web" {
       max_time             = "5m"
       max_percent          = 10 # of the backends, though one may always be out
     }
+
+    # Keeps a backend out that goes up and down again and again, also by
+    # ejection, within max_percent above. Each change adds 1 to its penalty. None
+    # is kept out unless this block is there.
+    damping {
+      suppress  = 6     # the penalty above which it is kept out, from 2 on
+      reuse     = 3     # the penalty at which it is let in; by default half of suppress
+      half_life = "10m" # in which a penalty halves
+      max_time  = "40m" # the longest it is kept out at a stretch; by default 4 half-lives
+    }
   }
 
   # What happens to a request that a backend failed.

@@ -16,3 +16,11 @@ func policyOf(h config.Health) health.Policy {
 	}
 	return p
 }
+
+// dampingOf damps nothing where the configuration has none.
+func dampingOf(d *config.Damping) health.Damping {
+	if d == nil {
+		return health.Damping{}
+	}
+	return health.Damping{Suppress: d.Suppress, Reuse: d.Reuse, HalfLife: d.HalfLife, Max: d.MaxTime}
+}

@@ -118,6 +118,8 @@ type Backend struct {
 	Ejections int64          `json:"ejections"`
 	Until     time.Time      `json:"ejected_until,omitzero"`
 
+	Damping *BackendDamping `json:"damping,omitempty"` // nil while it has not flapped
+
 	Priority int     `json:"priority"`
 	Tier     int     `json:"tier"`          // by priority and zone, 1 the first; 0 where it cannot be picked
 	Tiers    int     `json:"tiers"`         // that there are; 0 where it cannot be picked
@@ -153,7 +155,7 @@ func backendOf(s lb.ServerStats, share, shadowShare float64) Backend {
 		Catalog: BackendCatalog{Status: s.Server.Declared.Status.String(), Check: s.Server.Declared.Check, Output: s.Server.Declared.Output},
 		Probe:   BackendProbe{Status: s.Probe.Status.String(), Output: s.Probe.Output, At: s.Probed},
 
-		Ejections: s.Ejections, Until: s.EjectedUntil,
+		Ejections: s.Ejections, Until: s.EjectedUntil, Damping: dampingStatus(s),
 
 		Priority: s.Server.Priority, Tier: s.Place.Tier, Tiers: s.Place.Of, Planned: s.Place.Share,
 		Ramp: s.Place.Part, Spared: s.Place.Spared,

@@ -60,7 +60,7 @@ func healthOf(h config.Health) lb.Health {
 			MaxShare: float64(h.Ejection.MaxPercent) / 100,
 		},
 		Reach:  &health.Check{Prober: probe.TCP{}, Interval: reachInterval, Timeout: reachTimeout},
-		Policy: policyOf(h),
+		Policy: policyOf(h), Damping: dampingOf(h.Damping),
 	}
 }
 

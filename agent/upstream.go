@@ -112,6 +112,9 @@ func (u *upstream) changed(c lb.Change) {
 	if check := c.Server.Declared.Check; check != "" {
 		fields = append(fields, "check", check)
 	}
+	if c.To.Rule == 18 {
+		fields = append(fields, u.damped(c.Server.ID)...)
+	}
 	switch {
 	case c.From.State == health.Unseen:
 		u.log.Info("backend added", fields...)

@@ -39,7 +39,7 @@ func everything() []Upstream {
 		m.Received.Store(200)
 	}
 	ejected := serverStats("b", "", health.Ejected, 4, 4, 0)
-	ejected.Ejections = 1
+	ejected.Ejections, ejected.Dampings = 1, 2
 	return []Upstream{{
 		Name: "web", Strategy: "random", Protocol: "http", Meter: web, Stats: lb.Stats{
 			Active: 2, Waiting: 1, Queued: 9, GaveUp: 3, Refused: 4,
@@ -137,9 +137,12 @@ func TestCollect(t *testing.T) {
 			"result=gave_up,outrigger.upstream.name=db":  0,
 			"result=refused,outrigger.upstream.name=db":  0,
 		},
-		retries:            {"reason=reset,outrigger.upstream.name=web": 1, "outrigger.upstream.name=db": 4},
-		retryDenials:       {"reason=budget,outrigger.upstream.name=web": 2, "reason=budget,outrigger.upstream.name=db": 0},
-		ejections:          {"reason=consecutive_failures,outrigger.upstream.name=web": 1, "reason=consecutive_failures,outrigger.upstream.name=db": 0},
+		retries:      {"reason=reset,outrigger.upstream.name=web": 1, "outrigger.upstream.name=db": 4},
+		retryDenials: {"reason=budget,outrigger.upstream.name=web": 2, "reason=budget,outrigger.upstream.name=db": 0},
+		ejections: {
+			"reason=consecutive_failures,outrigger.upstream.name=web": 1, "reason=consecutive_failures,outrigger.upstream.name=db": 0,
+			"reason=flapping,outrigger.upstream.name=web": 2, "reason=flapping,outrigger.upstream.name=db": 0,
+		},
 		discoveryIndex:     {"outrigger.upstream.name=web": 42},
 		discoveryStaleness: {"outrigger.upstream.name=web": 3},
 		discoveryUpdates:   {"result=ok,outrigger.upstream.name=web": 7, "result=failed,outrigger.upstream.name=web": 2},

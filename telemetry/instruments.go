@@ -83,7 +83,7 @@ func Instruments() []Instrument {
 			keys(keyUpstream, labelResult), nil},
 		{retries, Counter, "{retry}", "Further attempts after a failed one.", keys(keyUpstream, labelReason), nil},
 		{retryDenials, Counter, "{retry}", "Retries that were not allowed.", keys(keyUpstream, labelReason), nil},
-		{ejections, Counter, "{ejection}", "Backends taken out because of failed requests.", keys(keyUpstream, labelReason), nil},
+		{ejections, Counter, "{ejection}", "Backends taken out for a while, because of failed requests or of flapping.", keys(keyUpstream, labelReason), nil},
 		{healthCheckDuration, Histogram, unitSeconds, "Duration of probes.", keys(keyUpstream, labelType, labelResult), coarse},
 
 		{discoveryIndex, Gauge, "{index}", "The catalog's index of the last answer.", keys(keyUpstream), nil},

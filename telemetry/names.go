@@ -106,4 +106,5 @@ const (
 
 	reasonBudget        = "budget"
 	reasonFailuresInRow = "consecutive_failures"
+	reasonFlapping      = "flapping"
 )

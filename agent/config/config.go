@@ -166,6 +166,7 @@ type Health struct {
 	MaxStale       time.Duration // how long an unrefreshed catalog counts before its word expires
 	Check          *Check        // nil: no active checks
 	Ejection       Ejection
+	Damping        *Damping // nil: none
 }
 
 // Check is an active check that the agent itself makes.
@@ -190,6 +191,16 @@ type Ejection struct {
 	BaseTime            time.Duration // times the number of ejections so far
 	MaxTime             time.Duration
 	MaxPercent          int // of the backends, though always at least one may be out
+}
+
+// Damping keeps a backend out that goes up and down again and again: each such
+// change adds 1 to its penalty. Ejection.MaxPercent bounds how many may be
+// out for this too.
+type Damping struct {
+	Suppress float64       // the penalty above which it is kept out
+	Reuse    float64       // the penalty at which it is let in
+	HalfLife time.Duration // in which a penalty halves
+	MaxTime  time.Duration // the longest it is kept out at a stretch
 }
 
 // Retry says what happens to a request that a backend failed.

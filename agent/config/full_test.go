@@ -77,6 +77,9 @@ func TestReference(t *testing.T) {
 	equal(t, "upstream.sticky", ledger.Sticky, &Sticky{Cookie: "outrigger", Path: "/"})
 	equal(t, "server", ledger.Servers[0], Server{Name: "a", Address: "127.0.0.1:8081", Weight: 1})
 
+	var damping Damping
+	damping.spec()
+	equal(t, "damping", web.Health.Damping, &damping)
 	check := Check{Type: "http"}
 	check.spec()
 	equal(t, `check "http"`, web.Health.Check, &check)
@@ -86,6 +89,7 @@ func TestReference(t *testing.T) {
 
 	want := DefaultUpstream("web")
 	want.Listen, want.Consul, want.Health.Check = web.Listen, web.Consul, web.Health.Check
+	want.Health.Damping = web.Health.Damping
 	equal(t, "upstream", web, want)
 }
 

@@ -26,6 +26,15 @@ func (h *Health) spec() spec {
 				return s
 			}},
 			one("ejection", h.Ejection.spec),
+			{name: "damping", spec: func(string) spec {
+				var damping Damping
+				s := damping.spec()
+				s.done = func(b *block) {
+					damping.finish(b)
+					h.Damping = &damping
+				}
+				return s
+			}},
 		},
 	}
 }

@@ -100,6 +100,12 @@ upstream "web" {
       max_time             = "6m"
       max_percent          = 11
     }
+    damping {
+      suppress  = 7.5
+      reuse     = 2.5
+      half_life = "12m"
+      max_time  = "50m"
+    }
   }
   retry {
     max               = 3

@@ -80,3 +80,22 @@ upstream "g" {
     panic_threshold = 20
   }
 }
+upstream "h" {
+  listen = "127.0.0.1:9008"
+  consul { service = "h" }
+  health {
+    damping {
+      suppress  = 1
+      reuse     = 0
+      half_life = "1ms"
+      max_time  = "0s"
+    }
+  }
+}
+upstream "i" {
+  listen = "127.0.0.1:9009"
+  consul { service = "i" }
+  health {
+    damping { reuse = 6 }
+  }
+}
