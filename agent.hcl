@@ -24,6 +24,14 @@ agent {
   log_format    = "text" # text, json
   drain_timeout = "30s"  # for requests in flight to finish at the end; "0s" waits for none
   zone          = ""     # where this agent runs, such as env.ZONE, for prefer_zone; "" is not known
+
+  # What the checks of all upstreams together may cost. Where that is too little
+  # for their intervals, these grow; "outrigger status -json" and the metric
+  # outrigger.health_check.late tell by how much.
+  probes {
+    per_second = 1000 # begun in a second
+    at_once    = 256  # under way at one moment
+  }
 }
 
 # How to reach Consul. What is "" here is taken from Consul's own variables, such
@@ -131,7 +139,8 @@ upstream "web" {
     max_stale       = "24h"       # how long the catalog's word counts while Consul cannot be reached
 
     # A check that the agent itself makes, beside Consul's. None is made unless
-    # this block is there. Others are check "tcp" and check "grpc".
+    # this block is there. Others are check "tcp" and check "grpc". Upstreams that
+    # check one address alike share the checks.
     check "http" {
       path     = "/health"
       status   = ["200-399"] # good answers: codes and ranges of codes
@@ -140,6 +149,8 @@ upstream "web" {
       timeout  = "2s" # at most the interval
       rise     = 2    # good checks in a row that bring a backend up
       fall     = 3    # bad checks in a row that take it down
+
+      trust_traffic = false # true: no check of a backend that is up and has answered a request well within the interval
     }
 
     # Takes a backend out for a while because of what real requests met there.

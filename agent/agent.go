@@ -15,6 +15,7 @@ import (
 	"github.com/outrigger-sidecar/outrigger/agent/config"
 	"github.com/outrigger-sidecar/outrigger/discovery"
 	"github.com/outrigger-sidecar/outrigger/discovery/consul"
+	"github.com/outrigger-sidecar/outrigger/lb/health"
 	"github.com/outrigger-sidecar/outrigger/telemetry"
 )
 
@@ -31,9 +32,10 @@ type Agent struct {
 	build     Build
 	telemetry *telemetry.Telemetry
 	started   time.Time
-	client    string       // what it is known by where upstreams are used in subsets
-	admin     *adminServer // nil when it is off
-	failed    chan error   // what ends Run
+	client    string            // what it is known by where upstreams are used in subsets
+	admin     *adminServer      // nil when it is off
+	failed    chan error        // what ends Run
+	probes    *health.Scheduler // makes those of all upstreams
 
 	// Workers follow catalogs, probe and sample; they end when Run is told to.
 	workers  sync.WaitGroup
@@ -67,6 +69,7 @@ func New(c config.Config, logger hclog.Logger, build Build) (_ *Agent, err error
 		started:  time.Now(),
 		client:   clientOf(c.Agent.Name),
 		failed:   make(chan error, 1),
+		probes:   health.NewScheduler(budgetOf(c.Agent.Probes), nil),
 		config:   c,
 	}
 	a.working, a.stopWork = context.WithCancel(context.Background())
@@ -171,6 +174,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		})
 	}
 	a.workers.Go(a.sample)
+	a.workers.Go(func() { _ = a.probes.Run(a.working) })
 
 	var err error
 	select {
@@ -293,6 +297,8 @@ func (a *Agent) Agent() telemetry.AgentState {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	s := telemetry.AgentState{ReloadsGood: a.reloads.good, ReloadsBad: a.reloads.bad, LastReload: a.started}
+	probes := a.probes.Stats()
+	s.ProbesLate, s.ProbesSkipped = probes.Late, probes.Skipped
 	if a.reload != nil && a.reload.Error == "" {
 		s.LastReload = a.reload.At
 	}
@@ -304,7 +310,7 @@ func (a *Agent) status() Status {
 	a.mu.RLock()
 	s := Status{
 		Name: a.config.Agent.Name, Version: a.build.Version, Revision: a.build.Revision, Started: a.started,
-		State: "running", Reload: a.reload, Upstreams: []UpstreamStatus{},
+		State: "running", Reload: a.reload, Probes: a.probesStatus(), Upstreams: []UpstreamStatus{},
 	}
 	if a.draining {
 		s.State = "draining"

@@ -118,6 +118,7 @@ func (a *Agent) change(c config.Config) error {
 		l.Close()
 	}
 	a.restartOnly(c)
+	a.probes.SetBudget(budgetOf(c.Agent.Probes))
 	oldClient, oldHub := a.consul, a.hub
 	a.config, a.consul, a.hub = c, client, hub
 	a.upstreams = a.upstreams[:0:0]

@@ -17,6 +17,7 @@ type Status struct {
 	Started   time.Time        `json:"started"`
 	State     string           `json:"state"` // running or draining
 	Reload    *ReloadStatus    `json:"last_reload,omitempty"`
+	Probes    ProbesStatus     `json:"probes"`
 	Upstreams []UpstreamStatus `json:"upstreams"`
 }
 

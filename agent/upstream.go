@@ -85,7 +85,7 @@ func (a *Agent) newUpstream(c config.Upstream, zone string) (*upstream, error) {
 		},
 	}
 	u.balancer = lb.New(strategy, lb.WithHealth(healthOf(c.Health)), lb.WithHooks(hooks), lb.WithShadow(shadow),
-		lb.WithPlacement(u.placement), lb.WithQueue(queueOf(c.Limits)))
+		lb.WithPlacement(u.placement), lb.WithQueue(queueOf(c.Limits)), lb.WithScheduler(a.probes))
 	if err := u.balancer.Replace(staticServers(c)); err != nil {
 		return nil, fmt.Errorf("upstream %q: %w", c.Name, err)
 	}

@@ -48,6 +48,8 @@ func (c *collector) collect(_ context.Context, to metric.Observer) error {
 func (o observation) agent(s AgentState) {
 	o.int(configReloads, s.ReloadsGood, attribute.NewSet(labelResult.String(outcomeOK)))
 	o.int(configReloads, s.ReloadsBad, attribute.NewSet(labelResult.String(outcomeFailed)))
+	o.float(healthCheckLate, s.ProbesLate.Seconds(), *attribute.EmptySet())
+	o.int(healthCheckSkipped, s.ProbesSkipped, *attribute.EmptySet())
 	if !s.LastReload.IsZero() {
 		o.float(configLastSuccess, float64(s.LastReload.UnixMilli())/1000, *attribute.EmptySet())
 	}

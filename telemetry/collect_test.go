@@ -57,7 +57,7 @@ func everything() []Upstream {
 func TestCollect(t *testing.T) {
 	rig := newRig(t, trusting())
 	taken := time.Unix(1700000000, 5e8)
-	rig.source.state.Store(&AgentState{ReloadsGood: 3, ReloadsBad: 1, LastReload: taken})
+	rig.source.state.Store(&AgentState{ReloadsGood: 3, ReloadsBad: 1, LastReload: taken, ProbesLate: 250 * time.Millisecond, ProbesSkipped: 9})
 	o := rig.Observer("web", nil)
 	carry(o, request("GET", "http://web.local/"), good)
 	open := o.Begin(request("POST", "http://web.local/"))
@@ -149,6 +149,8 @@ func TestCollect(t *testing.T) {
 		discoveryErrors:    {"error.type=timeout,outrigger.upstream.name=web": 2},
 		configReloads:      {"result=ok": 3, "result=failed": 1},
 		configLastSuccess:  {"": 1700000000.5},
+		healthCheckLate:    {"": .25},
+		healthCheckSkipped: {"": 9},
 		telemetrySpans:     {"result=ended": 2, "result=exported": 2, "result=failed": 0},
 		telemetryErrors:    {"signal=traces": 0, "signal=metrics": 0},
 	} {

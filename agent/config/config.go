@@ -25,6 +25,13 @@ type Agent struct {
 	LogFormat    string        // text or json
 	DrainTimeout time.Duration // how long requests in flight may take to finish at the end
 	Zone         string        // where this agent runs; "" is not known
+	Probes       Probes
+}
+
+// Probes is what the checks of all upstreams together may cost.
+type Probes struct {
+	PerSecond int // begun in a second
+	AtOnce    int // under way at one moment
 }
 
 // Consul tells how to reach Consul. Empty fields fall back to the CONSUL_*
@@ -180,6 +187,8 @@ type Check struct {
 	Timeout  time.Duration
 	Rise     int // good checks in a row before a down backend is up
 	Fall     int // bad checks in a row before an up backend is down
+
+	TrustTraffic bool // no check where a request has just been answered well
 }
 
 // StatusRange is an inclusive range of HTTP status codes.

@@ -53,6 +53,7 @@ func (c *Check) spec() spec {
 		duration("timeout", &c.Timeout, 2*time.Second, atLeast(time.Millisecond)),
 		whole("rise", &c.Rise, 2, 1, 1000),
 		whole("fall", &c.Fall, 3, 1, 1000),
+		boolean("trust_traffic", &c.TrustTraffic, false),
 	}}
 }
 

@@ -6,6 +6,10 @@ agent {
   log_format    = "json"
   drain_timeout = "31s"
   zone          = "eu-1"
+  probes {
+    per_second = 501
+    at_once    = 65
+  }
 }
 consul {
   address    = "https://consul.internal:8501/prefix"
@@ -93,6 +97,8 @@ upstream "web" {
       timeout  = "7s"
       rise     = 4
       fall     = 5
+
+      trust_traffic = true
     }
     ejection {
       consecutive_failures = 6

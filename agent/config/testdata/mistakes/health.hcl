@@ -17,6 +17,8 @@ upstream "a" {
       timeout  = "-1s"
       rise     = 0
       fall     = -1
+
+      trust_traffic = "often"
     }
     ejection {
       consecutive_failures = -1
