@@ -317,7 +317,7 @@ func (a *Agent) status() Status {
 	}
 	a.mu.RUnlock()
 	for _, u := range a.list() {
-		row, _, _ := u.status()
+		row, _ := u.status()
 		s.Upstreams = append(s.Upstreams, row)
 	}
 	return s

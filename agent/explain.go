@@ -10,7 +10,7 @@ import (
 )
 
 // status is the upstream's row.
-func (u *upstream) status() (UpstreamStatus, []lb.ServerStats, rates) {
+func (u *upstream) status() (UpstreamStatus, rates) {
 	u.mu.Lock()
 	c, zone, watch, at := u.config, u.placement.Zone, u.watch, u.listener.at()
 	u.mu.Unlock()
@@ -27,7 +27,7 @@ func (u *upstream) status() (UpstreamStatus, []lb.ServerStats, rates) {
 		s.Catalog = u.catalog(c.Consul.Name, watch)
 	}
 	s.Reason = u.unready(stats, s.Catalog)
-	return s, servers, r
+	return s, r
 }
 
 // queueStatus is nil where there is no queue, and none was used.
@@ -84,11 +84,13 @@ func (u *upstream) catalog(service string, watch *discovery.Subscription) *Catal
 }
 
 func (u *upstream) explain() Explanation {
-	status, servers, rates := u.status()
-	e := Explanation{UpstreamStatus: status, Backends: make([]Backend, len(servers))}
+	status, rates := u.status()
+	servers := u.balancer.Explain()
+	e := Explanation{UpstreamStatus: status, Merge: u.algebra(), Backends: make([]Backend, len(servers))}
 	for i, s := range servers {
 		key := serverKey(s.Server)
-		e.Backends[i] = backendOf(s, rates.shares[key], rates.shadowShares[key])
+		e.Backends[i] = backendOf(s.ServerStats, rates.shares[key], rates.shadowShares[key])
+		e.Backends[i].explain(s)
 	}
 	return e
 }

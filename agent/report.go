@@ -94,6 +94,7 @@ type CatalogStatus struct {
 // /v1/upstreams/NAME and `outrigger explain NAME`.
 type Explanation struct {
 	UpstreamStatus
+	Merge    string    `json:"merge"`    // how the catalog's word and the probes' become one
 	Backends []Backend `json:"backends"` // in place of the counts; those removed lately come last
 }
 
@@ -119,7 +120,9 @@ type Backend struct {
 	Ejections int64          `json:"ejections"`
 	Until     time.Time      `json:"ejected_until,omitzero"`
 
-	Damping *BackendDamping `json:"damping,omitempty"` // nil while it has not flapped
+	EjectionLeft float64         `json:"ejection_left_s,omitempty"` // until that is over, if nothing ends it sooner
+	Damping      *BackendDamping `json:"damping,omitempty"`         // nil while it has not flapped
+	WouldChange  []string        `json:"would_change"`              // what would make it up, or no longer up; each alone is enough
 
 	Priority int     `json:"priority"`
 	Tier     int     `json:"tier"`          // by priority and zone, 1 the first; 0 where it cannot be picked
@@ -137,6 +140,8 @@ type BackendCatalog struct {
 	Status string `json:"status"`
 	Check  string `json:"check"` // the one that decided
 	Output string `json:"output"`
+
+	Against time.Time `json:"against_since,omitzero"` // since when it speaks against the backend without a break
 }
 
 // BackendProbe is the agent's own.
@@ -144,6 +149,10 @@ type BackendProbe struct {
 	Status string    `json:"status"`
 	Output string    `json:"output"`
 	At     time.Time `json:"at,omitzero"`
+
+	Streak  int           `json:"streak,omitempty"` // probes in a row, the last one last, that speak against the status
+	Skipped int64         `json:"skipped"`          // not made, since requests had proved the same
+	History []ProbeResult `json:"history"`          // the last ten that were made, the oldest first
 }
 
 func backendOf(s lb.ServerStats, share, shadowShare float64) Backend {

@@ -13,6 +13,7 @@ import (
 func explain(ctx context.Context, env Env, args []string) int {
 	flags, parse := newFlags(env, "explain")
 	asJSON, admin := flags.Bool("json", false, "print the agent's JSON"), adminFlag(env, flags)
+	verbose := flags.Bool("v", false, "show also, for each backend, its last probes and all that would change its state")
 	rest, code, ok := parse(args)
 	switch {
 	case !ok:
@@ -31,7 +32,13 @@ func explain(ctx context.Context, env Env, args []string) int {
 	}
 	head(env.Stdout, e)
 	fmt.Fprintln(env.Stdout)
-	backendTable(e).write(env.Stdout, coloured(env, env.Stdout))
+	colours := coloured(env, env.Stdout)
+	backendTable(e).write(env.Stdout, colours)
+	if *verbose {
+		details(env.Stdout, e.Backends, colours)
+	} else {
+		remedies(env.Stdout, e.Backends)
+	}
 	return exitOK
 }
 
