@@ -4,7 +4,8 @@
 #   outrigger agent -config agent.hcl
 #
 # Every line shows its default unless it says otherwise, so that any of them may
-# be left out. Only an upstream is needed, with "listen" and its backends.
+# be left out. Only an upstream is needed, with "listen" and its backends, or a
+# service.
 #
 # Values: text stands in quotes; durations are text such as "250ms", "5s" or
 # "1h30m". In place of a value may stand env.NAME, a variable of the environment,
@@ -12,8 +13,8 @@
 # of the file it is written in).
 #
 # -config may be given several times, and may name a directory, whose *.hcl are
-# read in name order. Each of agent, consul, admin and telemetry may be written
-# once over all files, upstreams as often as needed. SIGHUP reads everything
+# read in name order. Each of agent, consul, admin, telemetry and service may be
+# written once over all files, upstreams as often as needed. SIGHUP reads everything
 # again; where the new configuration has a mistake, the old one stays.
 
 # The process itself.
@@ -81,6 +82,53 @@ telemetry {
   # The log goes to standard error, as agent.log_level and agent.log_format say.
   logs {
     exporters = [] # or ["none"], which is the same
+  }
+}
+
+# The app that this agent stands beside, for others to find it in Consul. Without
+# this block it is not registered. The agent registers it as soon as Consul
+# answers and again whenever Consul has lost it, and takes it out before it
+# drains, or when the block is removed. With ACLs on, the token above needs
+# service:write for it.
+service "shop" {
+  id                        = ""   # unique at Consul's agent; "" is made of the name, the host and the port
+  address                   = ""   # by which others reach the app; "" is that of Consul's node
+  port                      = 8080 # no default
+  tags                      = []
+  meta                      = {}    # such as { version = "2" }
+  enable_tag_override       = false # lets others change the tags in the catalog
+  region                    = ""    # its locality, from Consul 1.17 on; see prefer_zone
+  zone                      = ""    # not without a region
+  deregister_critical_after = "0s"  # of being critical, Consul takes it out; "1m" or more, "0s": never
+  deregister_wait           = "5s"  # from taking it out to the drain, for others to notice; the app has to go on as long
+
+  # Its share beside the other instances.
+  weights {
+    passing = 1
+    warning = 1 # while a check says warning; 0: none
+  }
+
+  # Checks that Consul's agent makes, at most one of each type. Without any the
+  # app counts as healthy as long as it is registered.
+  check "http" {
+    path     = "/health" # at address, or 127.0.0.1
+    url      = ""        # instead of path, such as "https://shop.internal:8443/health"
+    header   = {}        # such as { Host = "shop.internal" }
+    interval = "10s"     # "1s" or more
+    timeout  = "2s"      # at most the interval
+  }
+  check "tcp" {
+    address = ""    # host:port; "" is that of the app
+    tls     = false # and of grpc
+  }
+  check "grpc" {
+    service = "" # the name asked for; "" is the server as a whole
+  }
+
+  # A check that this agent makes: it connects to the app every interval, and
+  # tells Consul what came of it. When the agent is gone it expires.
+  check "ttl" {
+    ttl = "30s" # how long a report counts
   }
 }
 

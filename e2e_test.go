@@ -103,7 +103,7 @@ func (w *world) register(t *testing.T, id string) {
 	}
 	if err := w.client.Register(t.Context(), consul.Registration{
 		ID: w.service + "-" + id, Name: w.service, Address: "127.0.0.1", Port: tcp.Port,
-		HTTP: "http://" + p.address + "/health", Interval: time.Second,
+		Checks: []consul.Check{{HTTP: "http://" + p.address + "/health", Interval: time.Second}},
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -32,10 +32,12 @@ type Agent struct {
 	build     Build
 	telemetry *telemetry.Telemetry
 	started   time.Time
-	client    string            // what it is known by where upstreams are used in subsets
-	admin     *adminServer      // nil when it is off
-	failed    chan error        // what ends Run
-	probes    *health.Scheduler // makes those of all upstreams
+	client    string       // what it is known by where upstreams are used in subsets
+	admin     *adminServer // nil when it is off
+	registrar *registrar
+	failed    chan error // what ends Run
+
+	probes *health.Scheduler // makes those of all upstreams
 
 	// Workers follow catalogs, probe and sample; they end when Run is told to.
 	workers  sync.WaitGroup
@@ -71,6 +73,8 @@ func New(c config.Config, logger hclog.Logger, build Build) (_ *Agent, err error
 		failed:   make(chan error, 1),
 		probes:   health.NewScheduler(budgetOf(c.Agent.Probes), nil),
 		config:   c,
+
+		registrar: newRegistrar(logger),
 	}
 	a.working, a.stopWork = context.WithCancel(context.Background())
 	a.drained, a.endDrains = context.WithCancel(context.Background())
@@ -99,6 +103,11 @@ func New(c config.Config, logger hclog.Logger, build Build) (_ *Agent, err error
 		}
 		a.upstreams = append(a.upstreams, u)
 	}
+	wanted, err := goalOf(c)
+	if err != nil {
+		return nil, err
+	}
+	a.registrar.aim(wanted)
 	if a.consul, a.hub, err = a.connect(c); err != nil {
 		return nil, err
 	}
@@ -113,6 +122,7 @@ func (a *Agent) unwind() {
 	for _, u := range a.upstreams {
 		u.listener.Close()
 	}
+	a.registrar.forget()
 	a.stopWork()
 	a.endDrains()
 	_ = a.telemetry.Shutdown(context.Background())
@@ -139,6 +149,9 @@ func (a *Agent) connect(c config.Config) (*consul.Client, *discovery.Hub[consul.
 // turned logs how a watch is doing when that changes.
 func (a *Agent) turned(q consul.Query, s discovery.Status) {
 	logger := a.log.With("service", q.Service)
+	if s.Err == nil {
+		a.registrar.look() // a Consul that was away may have forgotten
+	}
 	switch {
 	case s.Err == nil && s.Suspicion != nil:
 		logger.Warn("Consul's answer is not believed before it is confirmed; nothing is removed",
@@ -175,6 +188,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	a.workers.Go(a.sample)
 	a.workers.Go(func() { _ = a.probes.Run(a.working) })
+	a.registrar.start()
 
 	var err error
 	select {
@@ -242,16 +256,21 @@ func (a *Agent) list() []*upstream {
 	return slices.Clone(a.upstreams)
 }
 
-// drain ends everything in the order in which nothing is lost: nobody new is
-// let in, what is under way ends, and only then what that needs.
+// drain ends everything in the order in which nothing is lost: others are told
+// to stay away from the app, which may need its upstreams until they do; nobody
+// new is let in, what is under way ends, and only then what that needs.
 func (a *Agent) drain() {
 	a.reloading.Lock() // no reload begins any more
 	defer a.reloading.Unlock()
 	a.mu.Lock()
 	a.draining = true
-	limit := a.config.Agent.DrainTimeout
+	limit, service := a.config.Agent.DrainTimeout, a.config.Service
 	upstreams := slices.Clone(a.upstreams)
 	a.mu.Unlock()
+	if left := a.registrar.stop(); left && service != nil && service.DeregisterWait > 0 {
+		a.log.Info("waiting for others to notice that the service is gone", "for", service.DeregisterWait)
+		time.Sleep(service.DeregisterWait)
+	}
 	a.log.Info("draining", "timeout", limit)
 
 	deadline := time.AfterFunc(limit, a.endDrains)
@@ -310,7 +329,7 @@ func (a *Agent) status() Status {
 	a.mu.RLock()
 	s := Status{
 		Name: a.config.Agent.Name, Version: a.build.Version, Revision: a.build.Revision, Started: a.started,
-		State: "running", Reload: a.reload, Probes: a.probesStatus(), Upstreams: []UpstreamStatus{},
+		State: "running", Reload: a.reload, Service: a.registrar.report(), Probes: a.probesStatus(), Upstreams: []UpstreamStatus{},
 	}
 	if a.draining {
 		s.State = "draining"

@@ -148,8 +148,9 @@ func (c *consulServer) start(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.address, c.server = l.Addr().String(), &http.Server{Handler: c.catalog}
-	go func() { _ = c.server.Serve(l) }()
+	server := &http.Server{Handler: c.catalog}
+	c.address, c.server = l.Addr().String(), server
+	go func() { _ = server.Serve(l) }()
 }
 
 func (c *consulServer) stop() { _ = c.server.Close() }

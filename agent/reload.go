@@ -95,10 +95,19 @@ func (a *Agent) change(c config.Config) error {
 		bound = append(bound, l)
 		m.listener = l
 	}
+	register := !reflect.DeepEqual(c.Service, a.config.Service) || c.Service != nil && !reflect.DeepEqual(c.Consul, a.config.Consul)
+	var wanted goal
+	if register {
+		var err error
+		if wanted, err = goalOf(c); err != nil {
+			return undo(err)
+		}
+	}
 	client, hub := a.consul, a.hub
 	if hub == nil || !reflect.DeepEqual(c.Consul, a.config.Consul) {
 		var err error
 		if client, hub, err = a.connect(c); err != nil {
+			wanted.close()
 			return undo(err)
 		}
 	}
@@ -116,6 +125,9 @@ func (a *Agent) change(c config.Config) error {
 	}
 	for _, l := range free {
 		l.Close()
+	}
+	if register {
+		a.registrar.aim(wanted)
 	}
 	a.restartOnly(c)
 	a.probes.SetBudget(budgetOf(c.Agent.Probes))

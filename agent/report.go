@@ -18,6 +18,7 @@ type Status struct {
 	State     string           `json:"state"` // running or draining
 	Reload    *ReloadStatus    `json:"last_reload,omitempty"`
 	Probes    ProbesStatus     `json:"probes"`
+	Service   *ServiceStatus   `json:"service,omitempty"` // the app, where it is registered
 	Upstreams []UpstreamStatus `json:"upstreams"`
 }
 
@@ -25,6 +26,15 @@ type Status struct {
 type ReloadStatus struct {
 	At    time.Time `json:"at"`
 	Error string    `json:"error,omitempty"`
+}
+
+// ServiceStatus is how the registration of the app is doing.
+type ServiceStatus struct {
+	Name       string    `json:"name"`
+	ID         string    `json:"id"`
+	Registered bool      `json:"registered"`      // as far as is known
+	Since      time.Time `json:"since"`           // that it is, or is not
+	Error      string    `json:"error,omitempty"` // of the last call to Consul
 }
 
 // UpstreamStatus is one row of Status. Rates are of the last minute.

@@ -2,7 +2,10 @@ package agent
 
 import (
 	"cmp"
+	"fmt"
+	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,6 +36,58 @@ func queryOf(s *config.Service) consul.Query {
 		Near: s.Near, TaggedAddress: s.TaggedAddress,
 		ZoneFrom: strings.TrimPrefix(s.ZoneFrom, "locality"), PriorityFrom: s.PriorityFrom,
 	}
+}
+
+// registrationOf is how an app is registered that runs on a host.
+func registrationOf(s *config.Registration, host string) consul.Registration {
+	r := consul.Registration{
+		ID: s.ID, Name: s.Name, Address: s.Address, Port: s.Port, Tags: s.Tags, Metadata: s.Meta,
+		Weights: consul.Weights(s.Weights), EnableTagOverride: s.EnableTagOverride, Region: s.Region, Zone: s.Zone,
+		DeregisterAfter: s.DeregisterCriticalAfter,
+	}
+	if r.ID == "" { // the same over restarts, and hardly another's
+		r.ID = strings.Map(plainRune, fmt.Sprintf("%s-%s-%d", s.Name, host, s.Port))
+	}
+	for _, c := range s.Checks {
+		k := consul.Check{Header: c.Header, TLS: c.TLS, TTL: c.TTL, Interval: c.Interval, Timeout: c.Timeout}
+		switch at := cmp.Or(c.Address, appAddress(s)); c.Type {
+		case "http":
+			k.HTTP = cmp.Or(c.URL, "http://"+at+c.Path)
+		case "tcp":
+			k.TCP = at
+		case "grpc":
+			k.GRPC = strings.TrimSuffix(at+"/"+c.Service, "/")
+		}
+		r.Checks = append(r.Checks, k)
+	}
+	return r
+}
+
+// appAddress is where this machine reaches the app.
+func appAddress(s *config.Registration) string {
+	return net.JoinHostPort(cmp.Or(s.Address, "127.0.0.1"), strconv.Itoa(s.Port))
+}
+
+// plainRune keeps what can stand in a path as it is.
+func plainRune(r rune) rune {
+	switch {
+	case r == '-', r == '.', r == '_', '0' <= r && r <= '9', 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z':
+		return r
+	}
+	return '-'
+}
+
+// beatOf is the check that the agent makes itself, nil where it makes none.
+func beatOf(s *config.Registration) *beat {
+	for _, c := range s.Checks {
+		if c.Type == "ttl" {
+			return &beat{
+				prober: probe.TCP{}, target: health.Target{Address: cmp.Or(c.Address, appAddress(s))},
+				interval: c.Interval, timeout: c.Timeout,
+			}
+		}
+	}
+	return nil
 }
 
 func telemetryConfig(c config.Config, build Build) telemetry.Config {

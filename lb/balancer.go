@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,30 +34,11 @@ type Health struct {
 	Policy health.Policy // how all that is merged into one word
 }
 
-// Hooks let the owner of a balancer follow what happens in it. They are called
-// one at a time and in order, after the change is in force, by whichever
-// goroutine made it or another that was at it already.
-type Hooks struct {
-	Change func(Change)                               // a server's verdict changed
-	Panic  func(on bool, usable, known int)           // the pool was widened, or narrowed again
-	Probe  func(server *Server, result health.Result) // after each probe that was made
-}
-
-// Change is a change of one server's verdict.
-type Change struct {
-	Server   *Server // must not be changed
-	From, To health.Verdict
-	Reason   string
-}
-
 // Option sets something up in New.
 type Option func(*Balancer)
 
 // WithHealth sets how servers are judged.
 func WithHealth(h Health) Option { return func(b *Balancer) { b.setHealth(h) } }
-
-// WithHooks sets whom to tell of changes.
-func WithHooks(h Hooks) Option { return func(b *Balancer) { b.hooks = h } }
 
 // WithQueue sets how many callers of Acquire may wait for a place.
 func WithQueue(q Queue) Option { return func(b *Balancer) { b.queue.set(q) } }
@@ -131,24 +111,6 @@ func (b *Balancer) change(f func() error) error {
 	return err
 }
 
-// tell calls the hooks for what happened, outside mu and in order. If another
-// goroutine is at it already, it will do these too: nobody waits for a hook.
-func (b *Balancer) tell() {
-	for b.telling.TryLock() {
-		b.mu.Lock()
-		events := b.events
-		b.events = nil
-		b.mu.Unlock()
-		for _, event := range events {
-			event()
-		}
-		b.telling.Unlock()
-		if len(events) == 0 {
-			return
-		}
-	}
-}
-
 // Add adds a server. It is an error if the ID is taken or the server invalid.
 func (b *Balancer) Add(s Server) error {
 	return b.change(func() error {
@@ -201,61 +163,6 @@ func (b *Balancer) Replace(set []Server) error {
 			b.put(&set[i])
 		}
 		return nil
-	})
-}
-
-// put adds a copy of s, or updates the member of its ID. One that moved to
-// another address is another server: its numbers must not be mixed with the old
-// one's.
-func (b *Balancer) put(s *Server) {
-	m, ok := b.members[s.ID]
-	if ok && m.spec.equal(s) {
-		return
-	}
-	own := *s
-	s = &own
-	if ok && m.spec.Address == s.Address {
-		m.spec = s
-		return
-	}
-	if ok {
-		b.drop(m)
-	}
-	back := func(m *member) bool { return m.spec.ID == s.ID && m.spec.Address == s.Address }
-	if i := slices.IndexFunc(b.leaving, back); i >= 0 {
-		m = b.leaving[i]
-		b.leaving = slices.Delete(b.leaving, i, i+1)
-		m.spec, m.left, m.flaps.known = s, time.Time{}, false
-		m.probe = health.Result{} // the port may have been reused meanwhile
-	} else {
-		m = b.newMember(s)
-	}
-	b.members[s.ID] = m
-}
-
-func (b *Balancer) newMember(s *Server) *member {
-	// A new server stands anywhere in a rotation, or all who learn of it at
-	// one moment would send it their next request.
-	lag := float64(b.random()>>11)/(1<<53) - 0.5
-	return &member{spec: s, load: b.loads.next(), lag: lag, token: hashString(s.ID)}
-}
-
-func (b *Balancer) drop(m *member) {
-	gone := *m.spec
-	gone.Declared = health.Declaration{Status: health.Absent}
-	m.spec, m.left, m.place = &gone, b.clock.now(), Place{}
-	delete(b.members, gone.ID)
-	b.leaving = append(b.leaving, m)
-}
-
-// remember is how long a removed server is kept in mind, so that one which
-// comes back soon keeps its numbers, and people see where it went.
-const remember = 30 * time.Second
-
-// forget drops the removed servers that are idle and long gone.
-func (b *Balancer) forgetLeft(now time.Time) {
-	b.leaving = slices.DeleteFunc(b.leaving, func(m *member) bool {
-		return now.Sub(m.left) >= remember && m.load.out() == 0
 	})
 }
 

@@ -62,6 +62,15 @@ func TestUsage(t *testing.T) {
 		{"explain", 2, "", "name one upstream"},
 		{"explain a b", 2, "", "name one upstream"},
 		{"status web", 2, "", `unexpected "web"`},
+		{"dev-catalog -h", 0, "", "-faults"},
+		{"dev-catalog now", 2, "", `unexpected "now"`},
+		{"dev-catalog -listen 8500", 2, "", `-listen "8500" is no address`},
+		{"dev-catalog -listen 0.0.0.0:8500", 2, "", "add -public"},
+		{"dev-catalog -listen :8500", 2, "", "add -public"},
+		{"dev-catalog -acl maybe", 2, "", `-acl is off, allow or deny, not "maybe"`},
+		{"dev-catalog -token secret", 2, "", "-token has a meaning with -acl"},
+		{"dev-catalog -log-level loud", 2, "", `not "loud"`},
+		{"dev-catalog -listen 203.0.113.1:1 -public", 1, "", "cannot listen on 203.0.113.1:1"},
 		{"status -admin 127.0.0.1:1", 1, "", "no agent answers at 127.0.0.1:1"},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
@@ -129,6 +138,10 @@ upstream "shop" {
 	url := stdout.wait(t, `curl (http://[^ ]+) +call shop`)
 	admin := stdout.wait(t, `curl http://([^ ]+)/metrics`)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	faults := stdout.wait(t, `curl -X PUT '(http://[^']+/v1/dev/fault\?kind=no-leader)' +have the catalog err`)
+	if resp, err := client.Do(put(t, faults, "")); err != nil || resp.StatusCode != 200 {
+		t.Errorf("the fault that is shown: %v, %v", resp, err)
+	}
 	for range 3 {
 		resp, err := client.Get(url)
 		if err != nil {
@@ -173,13 +186,15 @@ func answers(t *testing.T, answer any) string {
 func TestTables(t *testing.T) {
 	now := time.Now()
 	up := map[string]int{"up": 2, "down": 1}
-	status := agent.Status{Version: "1.2.3", State: "running", Started: now.Add(-90 * time.Minute), Reload: &agent.ReloadStatus{At: now.Add(-time.Minute), Error: "port\ntaken"}, Upstreams: []agent.UpstreamStatus{
-		{Name: "web", Listen: "127.0.0.1:9101", Strategy: "round_robin", Ready: true, Backends: up, Catalog: &agent.CatalogStatus{Freshness: "fresh", Age: 2.5}, PerSecond: 12.34, ErrorShare: 0.015, P50: 0.0012, P99: 1.5, Active: 3},
-		{Name: "a-much-longer-name", Listen: "unix:///run/x.sock", Strategy: "ip_hash", Backends: map[string]int{}, Reason: "no answer from Consul yet"},
-	}}
+	status := agent.Status{Version: "1.2.3", State: "running", Started: now.Add(-90 * time.Minute), Reload: &agent.ReloadStatus{At: now.Add(-time.Minute), Error: "port\ntaken"},
+		Service: &agent.ServiceStatus{Name: "shop", ID: "shop-1", Since: now.Add(-time.Second), Error: "refused\n"}, Upstreams: []agent.UpstreamStatus{
+			{Name: "web", Listen: "127.0.0.1:9101", Strategy: "round_robin", Ready: true, Backends: up, Catalog: &agent.CatalogStatus{Freshness: "fresh", Age: 2.5}, PerSecond: 12.34, ErrorShare: 0.015, P50: 0.0012, P99: 1.5, Active: 3},
+			{Name: "a-much-longer-name", Listen: "unix:///run/x.sock", Strategy: "ip_hash", Backends: map[string]int{}, Reason: "no answer from Consul yet"},
+		}}
 	o := call(t, nil, "status", "-admin", answers(t, status))
 	want := `outrigger 1.2.3, running, up 1h30m
 last reload failed, the configuration before it is in force: port taken (1m0s ago)
+service shop is not registered as shop-1, for 1s: refused 
 
 UPSTREAM            LISTEN              STRATEGY     BACKENDS      CATALOG     REQ/S  ERRORS    P50   P99  ACTIVE
 web                 127.0.0.1:9101      round_robin  2 up, 1 down  fresh 2.5s   12.3    1.5%  1.2ms  1.5s       3
@@ -189,6 +204,14 @@ a-much-longer-name: no answer from Consul yet
 `
 	if o.stdout != want {
 		t.Errorf("got\n%s\nwant\n%s", o.stdout, want)
+	}
+	status.Service = &agent.ServiceStatus{Name: "shop", ID: "shop-1", Registered: true, Since: now.Add(-time.Hour)}
+	if o = call(t, nil, "status", "-admin", answers(t, status)); !strings.Contains(o.stdout, "\nservice shop is registered as shop-1, for 1h0m\n") {
+		t.Errorf("got\n%s", o.stdout)
+	}
+	status.Upstreams, status.Reload = nil, nil
+	if o = call(t, nil, "status", "-admin", answers(t, status)); !strings.HasSuffix(o.stdout, "up 1h30m\nservice shop is registered as shop-1, for 1h0m\n") {
+		t.Errorf("without upstreams: %q", o.stdout)
 	}
 	explanation := agent.Explanation{
 		UpstreamStatus: agent.UpstreamStatus{Name: "web", Listen: "127.0.0.1:9101", Protocol: "http", Strategy: "random", Panic: true, Usable: 2,

@@ -36,6 +36,12 @@ func status(ctx context.Context, env Env, args []string) int {
 		}
 		fmt.Fprintf(env.Stdout, "%s (%s ago)\n", word, ago(s.Reload.At).text)
 	}
+	if s.Service != nil {
+		fmt.Fprintln(env.Stdout, registration(*s.Service))
+	}
+	if len(s.Upstreams) == 0 { // an agent that only registers its app
+		return exitOK
+	}
 	fmt.Fprintln(env.Stdout)
 	var t table
 	t.header("UPSTREAM", "LISTEN", "STRATEGY", "BACKENDS", "CATALOG", "REQ/S", "ERRORS", "P50", "P99", "ACTIVE")
@@ -50,6 +56,19 @@ func status(ctx context.Context, env Env, args []string) int {
 		}
 	}
 	return exitOK
+}
+
+// registration is how the app is registered, in a line.
+func registration(s agent.ServiceStatus) string {
+	is := "is not"
+	if s.Registered {
+		is = "is"
+	}
+	line := fmt.Sprintf("service %s %s registered as %s, for %s", s.Name, is, s.ID, ago(s.Since).text)
+	if s.Error != "" {
+		line += ": " + printable(s.Error)
+	}
+	return line
 }
 
 // backends counts those of an upstream by state.

@@ -21,6 +21,10 @@ func validate(_ context.Context, env Env, args []string) int {
 	if problems.HasErrors() {
 		return exitError
 	}
-	fmt.Fprintf(env.Stdout, "valid: %d upstreams\n", len(c.Upstreams))
+	app := ""
+	if c.Service != nil {
+		app = fmt.Sprintf(", service %q", c.Service.Name)
+	}
+	fmt.Fprintf(env.Stdout, "valid: %d upstreams%s\n", len(c.Upstreams), app)
 	return exitOK
 }

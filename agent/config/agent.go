@@ -12,6 +12,15 @@ func (c *Config) spec() spec {
 			one("consul", c.Consul.spec),
 			one("admin", c.Admin.spec),
 			one("telemetry", c.Telemetry.spec),
+			{name: "service", example: "NAME", label: serviceName, spec: func(name string) spec {
+				r := Registration{Name: name}
+				s := r.spec()
+				s.done = func(b *block) {
+					r.finish(b)
+					c.Service = &r
+				}
+				return s
+			}},
 			{name: "upstream", example: "NAME", label: labelName, many: true, spec: func(name string) spec {
 				u := Upstream{Name: name}
 				s := u.spec()

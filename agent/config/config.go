@@ -14,7 +14,8 @@ type Config struct {
 	Consul    Consul
 	Admin     Admin
 	Telemetry Telemetry
-	Upstreams []Upstream // in the order of the files
+	Service   *Registration // nil: the app is not registered
+	Upstreams []Upstream    // in the order of the files
 }
 
 // Agent is the block about the process itself.
@@ -94,6 +95,45 @@ type Metrics struct {
 // Logs is the block about what is logged; the log itself goes to standard error.
 type Logs struct {
 	Exporters []string // none
+}
+
+// Registration is the app that the agent stands beside, as others find it in
+// Consul.
+type Registration struct {
+	Name                    string // the block's label
+	ID                      string // "" is made of the name, the host and the port
+	Address                 string // by which others reach the app; "" is that of Consul's node
+	Port                    int
+	Tags                    []string
+	Meta                    map[string]string
+	EnableTagOverride       bool // lets others change the tags in the catalog
+	Region                  string
+	Zone                    string
+	Weights                 Weights
+	Checks                  []ServiceCheck // one of each type at most
+	DeregisterCriticalAfter time.Duration  // how long it may be critical before Consul takes it out; 0: for ever
+	DeregisterWait          time.Duration  // between taking it out and the drain
+}
+
+// Weights are an instance's share beside the others, by what its checks say.
+type Weights struct {
+	Passing int
+	Warning int // 0: none at all
+}
+
+// ServiceCheck is a check that Consul's agent makes of the app; ttl is one that
+// this agent makes and reports.
+type ServiceCheck struct {
+	Type     string            // http, tcp, grpc or ttl
+	Path     string            // http: at the app's own address
+	URL      string            // http: instead of Path
+	Header   map[string]string // http
+	Address  string            // tcp, grpc and ttl: host:port; "" is the app's own
+	Service  string            // grpc: the name asked for; "" means the server as a whole
+	TLS      bool              // tcp and grpc
+	TTL      time.Duration     // ttl: how long a report counts
+	Interval time.Duration
+	Timeout  time.Duration
 }
 
 // Upstream is one service that the app calls on a localhost port.

@@ -35,7 +35,7 @@ func decode(files []file, names string, unread Diagnostics) (Config, Diagnostics
 	}
 	var c Config
 	d.read(&block{title: "the configuration", contents: bodies}, c.spec())
-	if len(c.Upstreams) == 0 && len(unread) == 0 && len(d.broken) == 0 {
+	if len(c.Upstreams) == 0 && c.Service == nil && len(unread) == 0 && len(d.broken) == 0 {
 		d.diags = append(d.diags, Diagnostic{
 			File: names, Summary: "there is no upstream, so there is nothing to do",
 			Detail: `write upstream "NAME" { … } with a listen address and a consul block or server blocks`,
@@ -137,6 +137,9 @@ func (d *decoder) readBlock(parent *block, c child, found *hclsyntax.Block) {
 	what, advice := c.name+" block", "there can be only one"
 	if c.many {
 		what, advice = b.title, "give this one another name"
+		if c.name == "check" {
+			advice = "there can be one of each type"
+		}
 	}
 	for _, earlier := range parent.blocks[c.name] {
 		if !c.many || earlier.title == b.title {
@@ -148,8 +151,8 @@ func (d *decoder) readBlock(parent *block, c child, found *hclsyntax.Block) {
 	parent.blocks[c.name] = append(parent.blocks[c.name], b)
 }
 
-// tokenLine finds lines that are not to be printed, whatever is wrong in them.
-var tokenLine = regexp.MustCompile(`\btoken\s*=`)
+// secretLine finds lines that are not to be printed, whatever is wrong in them.
+var secretLine = regexp.MustCompile(`\b(token\s*=|header\s*=\s*\{)`)
 
 // report adds a problem at a place in the files.
 func (d *decoder) report(s Severity, at hcl.Range, summary, detail string) {
@@ -158,7 +161,7 @@ func (d *decoder) report(s Severity, at hcl.Range, summary, detail string) {
 		Line: at.Start.Line, Col: at.Start.Column, EndLine: at.End.Line, EndCol: at.End.Column,
 	}
 	if lines := d.lines[at.Filename]; 0 < diag.Line && diag.Line <= len(lines) {
-		if source := lines[diag.Line-1]; !tokenLine.Match(source) {
+		if source := lines[diag.Line-1]; !secretLine.Match(source) {
 			diag.Source = string(bytes.TrimSuffix(source, []byte("\r")))
 		}
 	}

@@ -47,7 +47,7 @@ func TestFull(t *testing.T) {
 
 // TestEveryFieldIsKnown finds a field of Config that no attribute fills.
 func TestEveryFieldIsKnown(t *testing.T) {
-	labels := 3 // Upstream.Name, Server.Name and Check.Type
+	labels := 5 // Upstream.Name, Server.Name, Check.Type, Registration.Name and ServiceCheck.Type
 	if fields, attributes := leaves(reflect.TypeFor[Config]()), len(known(t)); fields != attributes+labels {
 		t.Errorf("Config has %d fields, %d of them labels, for %d attributes", fields, labels, attributes)
 	}
@@ -70,8 +70,8 @@ func TestReference(t *testing.T) {
 	if len(c.Upstreams) != 2 {
 		t.Fatalf("agent.hcl has %d upstreams, not 2", len(c.Upstreams))
 	}
-	web, ledger := c.Upstreams[0], c.Upstreams[1]
-	c.Upstreams = nil
+	web, ledger, app := c.Upstreams[0], c.Upstreams[1], c.Service
+	c.Upstreams, c.Service = nil, nil
 	equal(t, "the blocks of the agent", c, Default())
 	equal(t, "upstream.consul", web.Consul, &Service{Name: "web", ZoneFrom: "locality"})
 	equal(t, "upstream.sticky", ledger.Sticky, &Sticky{Cookie: "outrigger", Path: "/"})
@@ -80,6 +80,16 @@ func TestReference(t *testing.T) {
 	var damping Damping
 	damping.spec()
 	equal(t, "damping", web.Health.Damping, &damping)
+	wantApp := Registration{Name: "shop"}
+	wantApp.spec()
+	wantApp.Port = app.Port
+	for _, kind := range []string{"http", "tcp", "grpc", "ttl"} {
+		check := ServiceCheck{Type: kind}
+		check.spec()
+		wantApp.Checks = append(wantApp.Checks, check)
+	}
+	equal(t, "service", app, &wantApp)
+
 	check := Check{Type: "http"}
 	check.spec()
 	equal(t, `check "http"`, web.Health.Check, &check)

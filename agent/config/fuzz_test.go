@@ -54,7 +54,21 @@ func brokenPromises(c Config) (broken []string) {
 			broken = append(broken, what)
 		}
 	}
-	promise(len(c.Upstreams) > 0, "there is an upstream")
+	promise(len(c.Upstreams) > 0 || c.Service != nil, "there is something to do")
+	if s := c.Service; s != nil {
+		promise(serviceName(s.Name) == nil && consulName(s.ID) == nil && s.Port >= 1 && s.Port <= 65535, "the service can be registered")
+		promise(orEmpty(registeredHost)(s.Address) == nil && metadata(s.Meta) == nil && (s.Zone == "" || s.Region != ""), "Consul takes the service")
+		promise(s.Weights.Passing >= 1 && s.Weights.Warning >= 0 && max(s.Weights.Passing, s.Weights.Warning) <= 65535, "its weights are in range")
+		promise(s.DeregisterWait >= 0 && minuteOrNone(s.DeregisterCriticalAfter) == nil, "its times are in range")
+		types := map[string]bool{}
+		for _, k := range s.Checks {
+			promise(!types[k.Type] && slices.Contains([]string{"http", "tcp", "grpc", "ttl"}, k.Type), "a service has a check of each type at most")
+			promise(k.Timeout > 0 && k.Timeout <= k.Interval && (k.Type == "ttl") == (k.TTL > 0), "its checks end before the next")
+			promise(k.Type != "ttl" || k.Interval < k.TTL, "a report comes before the last expires")
+			promise((k.Type == "http") == (k.Path != "" || k.URL != "") && headers(k.Header) == nil, "an http check asks for something")
+			types[k.Type] = true
+		}
+	}
 	promise(c.Telemetry.Metrics.Interval > 0 && c.Telemetry.ShutdownTimeout > 0, "intervals of telemetry are positive")
 	promise(c.Telemetry.Traces.SampleRatio >= 0 && c.Telemetry.Traces.SampleRatio <= 1, "sample_ratio is 0 to 1")
 	promise(c.Consul.Wait > 0 && c.Consul.Wait <= 10*time.Minute, "wait is what Consul allows")

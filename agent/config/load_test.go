@@ -134,16 +134,47 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// TestServiceAlone takes an agent that only registers its app.
+func TestServiceAlone(t *testing.T) {
+	c, diags := Parse("agent.hcl", []byte(`service "shop" {
+  port = 8080
+  check "http" { url = "https://shop.internal:8443/health?deep=1" }
+  check "ttl" {
+    ttl     = "3s"
+    timeout = "500ms"
+  }
+}`))
+	if diags != nil {
+		t.Fatal(diags)
+	}
+	s := c.Service
+	if s.Name != "shop" || s.Port != 8080 || s.DeregisterWait != 5*time.Second || s.Weights != (Weights{1, 1}) || len(s.Checks) != 2 {
+		t.Errorf("%+v", s)
+	}
+	if ttl := s.Checks[1]; ttl.Interval != time.Second || ttl.Timeout != 500*time.Millisecond {
+		t.Errorf("ttl: %+v", ttl)
+	}
+}
+
 // TestEqualFiles says one thing in two ways, which must not look like a change
 // to a reload.
 func TestEqualFiles(t *testing.T) {
-	a, diags := Parse("a.hcl", []byte(web))
+	a, diags := Parse("a.hcl", []byte(web+`service "shop" {
+  port = 8080
+  check "tcp" {}
+}`))
 	if diags != nil {
 		t.Fatal(diags)
 	}
 	b, diags := Parse("b.hcl", []byte(`
 telemetry {
   traces { exporters = [] }
+}
+service shop {
+  port = "8080"
+  tags = []
+  meta = {}
+  check tcp { tls = false }
 }
 upstream web {
   consul {

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"maps"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +22,27 @@ func parseText(v cty.Value) (string, *problem) {
 		return "", wrong("is not text", "write one text in quotes")
 	}
 	return t.AsString(), nil
+}
+
+// parseTexts reads texts by name. None is nil, so that equal files give equal
+// Configs.
+func parseTexts(v cty.Value) (map[string]string, *problem) {
+	if kind := v.Type(); !kind.IsObjectType() && !kind.IsMapType() {
+		return nil, wrong("is no map", `write names and texts in braces: { name = "text" }`)
+	}
+	var texts map[string]string
+	elements := v.AsValueMap()
+	for _, name := range slices.Sorted(maps.Keys(elements)) {
+		t, p := parseText(elements[name])
+		if p != nil {
+			return nil, wrong("has at "+strconv.Quote(name)+" what is no text", "write one text in quotes")
+		}
+		if texts == nil {
+			texts = make(map[string]string)
+		}
+		texts[name] = t
+	}
+	return texts, nil
 }
 
 func parseBool(v cty.Value) (bool, *problem) {

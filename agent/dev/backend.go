@@ -64,7 +64,7 @@ func (b *backend) registration() consul.Registration {
 	n, _ := strconv.Atoi(port)
 	return consul.Registration{
 		ID: b.id, Name: service, Address: host, Port: n, Tags: []string{"demo"},
-		HTTP: "http://" + b.address + "/health", Interval: time.Second,
+		Checks: []consul.Check{{HTTP: "http://" + b.address + "/health", Interval: time.Second}},
 	}
 }
 

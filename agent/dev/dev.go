@@ -7,15 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/outrigger-sidecar/outrigger/agent/config"
-	"github.com/outrigger-sidecar/outrigger/discovery/catalog"
 	"github.com/outrigger-sidecar/outrigger/discovery/consul"
 )
 
@@ -46,21 +43,18 @@ func Start(ctx context.Context, address string) (*Demo, error) {
 }
 
 func (d *Demo) start(ctx, running context.Context, address string) error {
-	l, err := net.Listen("tcp", address)
+	options := CatalogOptions{Faults: true}
+	catalog, err := NewCatalog(address, options)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		d.Moved = true
 		host, _, _ := net.SplitHostPort(address)
-		l, err = net.Listen("tcp", net.JoinHostPort(host, "0"))
+		catalog, err = NewCatalog(net.JoinHostPort(host, "0"), options)
 	}
 	if err != nil {
-		return fmt.Errorf("the catalog cannot listen: %w", err)
+		return err
 	}
-	d.Address = l.Addr().String()
-	store := catalog.New(catalog.Options{FaultControl: true, CheckUpdateInterval: -1})
-	server := &http.Server{Handler: store, ReadHeaderTimeout: 10 * time.Second}
-	d.wg.Go(func() { _ = store.Run(running) })
-	d.wg.Go(func() { _ = server.Serve(l) })
-	context.AfterFunc(running, func() { _ = server.Close() })
+	d.Address = catalog.Address
+	d.wg.Go(func() { _ = catalog.Run(running) })
 
 	client, err := consul.New(consul.Config{Address: d.Address})
 	if err != nil {
@@ -82,11 +76,12 @@ func (d *Demo) start(ctx, running context.Context, address string) error {
 }
 
 // settle waits until every backend is healthy in the catalog, so that the
-// agent's first look finds them so.
+// agent's first look finds them so. The filter's != would already be true of an
+// instance when any of its checks, such as its node's, is not critical.
 func (d *Demo) settle(ctx context.Context, client *consul.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	source, index := client.Source(consul.Query{Service: service, Filter: `Checks.Status != "critical"`}), uint64(0)
+	source, index := client.Source(consul.Query{Service: service, Filter: `not Checks.Status == "critical"`}), uint64(0)
 	for {
 		s, err := source.Fetch(ctx, index)
 		if err != nil {
@@ -121,37 +116,3 @@ upstream "web" {
   }
 }
 `
-
-// Describe tells people what runs and what to try.
-func (d *Demo) Describe(w io.Writer, addresses map[string]string, c config.Config) {
-	moved := ""
-	if d.Moved {
-		moved = " (the usual port was taken)"
-	}
-	fmt.Fprintf(w, "\nOutrigger runs with a catalog of its own at http://%s%s,\n", d.Address, moved)
-	fmt.Fprintf(w, "where these backends are registered as %q:\n\n", service)
-	for _, b := range d.backends {
-		fmt.Fprintf(w, "  %s  http://%s  %s\n", b.id, b.address, b.character.does)
-	}
-	fmt.Fprintf(w, "\nTry\n\n")
-	try := func(command, what string) { fmt.Fprintf(w, "  %-58s %s\n", command, what) }
-	for _, u := range c.Upstreams {
-		if u.Protocol == "http" {
-			try("curl http://"+addresses[u.Name], "call "+u.Name+" through the agent")
-		}
-	}
-	admin := addresses["admin"]
-	flag := ""
-	if admin != config.Default().Admin.Listen {
-		flag = " -admin " + admin
-	}
-	try("outrigger status"+flag, "how each upstream is doing (or: go run . status)")
-	try("outrigger explain "+c.Upstreams[0].Name+flag, "why each backend gets the traffic it gets")
-	try("curl http://"+admin+"/metrics", "metrics")
-	first := "http://" + d.backends[0].address
-	try("curl -X POST "+first+"/demo/fail", "make one fail, and see it leave;")
-	try("curl -X POST "+first+"/demo/ok", "and come back")
-	try("curl -X POST "+first+"/demo/slow", "make it slow")
-	try("curl -X POST "+first+"/demo/crash", fmt.Sprintf("make it crash, for %d s", int(crashTime.Seconds())))
-	fmt.Fprintf(w, "\nCtrl-C ends it.\n\n")
-}

@@ -47,6 +47,38 @@ telemetry {
     exporters = ["none"]
   }
 }
+service "shop" {
+  id                        = "shop-1"
+  address                   = "10.0.0.7"
+  port                      = 8080
+  tags                      = ["v2", "blue"]
+  meta                      = { version = "2", "failover_group" = 1 }
+  enable_tag_override       = true
+  region                    = "eu"
+  zone                      = "eu-1"
+  deregister_critical_after = "2m"
+  deregister_wait           = "7s"
+  weights {
+    passing = 10
+    warning = 0
+  }
+  check "http" {
+    path     = "/ready?deep=1"
+    url      = ""
+    header   = { Host = "shop.internal" }
+    interval = "3s"
+    timeout  = "3s"
+  }
+  check "tcp" {
+    address = "10.0.0.7:8081"
+    tls     = true
+  }
+  check "grpc" {
+    service  = "shop.Health"
+    interval = "1s"
+  }
+  check "ttl" { ttl = "12s" }
+}
 upstream "web" {
   listen           = "unix:///run/web.sock"
   protocol         = "http"
