@@ -25,6 +25,14 @@ agent {
   log_format    = "text" # text, json
   drain_timeout = "30s"  # for requests in flight to finish at the end; "0s" waits for none
   zone          = ""     # where this agent runs, such as env.ZONE, for prefer_zone; "" is not known
+
+  # What the checks of all upstreams together may cost. Where that is too little
+  # for their intervals, these grow; "outrigger status -json" and the metric
+  # outrigger.health_check.late tell by how much.
+  probes {
+    per_second = 1000 # begun in a second
+    at_once    = 256  # under way at one moment
+  }
 }
 
 # How to reach Consul. What is "" here is taken from Consul's own variables, such
@@ -185,11 +193,20 @@ upstream "web" {
   }
 
   health {
-    panic_threshold = 50    # percent of backends up, below which all are used; 0: never
-    max_stale       = "24h" # how long the catalog's word counts while Consul cannot be reached
+    # Who is believed where Consul and the check below contradict each other:
+    # worst (both must be for a backend), catalog (the check is only shown), probe
+    # (the check, once it has decided), any (one that is for it is enough).
+    # Maintenance and failed requests count with each of them.
+    merge           = "worst"
+    warning         = "reduced"   # what a warning in Consul leaves a backend: reduced (its warning weight), passing (its whole weight), out (nothing)
+    consul_fall     = "0s"        # how long Consul must speak against a backend that is up, until that counts
+    panic           = "threshold" # where fewer are up than panic_threshold: threshold (use all), fail_closed (refuse requests), off (use those that are up)
+    panic_threshold = 50          # percent of backends up; 0: never. Not beside panic = "off"
+    max_stale       = "24h"       # how long the catalog's word counts while Consul cannot be reached
 
     # A check that the agent itself makes, beside Consul's. None is made unless
-    # this block is there. Others are check "tcp" and check "grpc".
+    # this block is there. Others are check "tcp" and check "grpc". Upstreams that
+    # check one address alike share the checks.
     check "http" {
       path     = "/health"
       status   = ["200-399"] # good answers: codes and ranges of codes
@@ -198,6 +215,8 @@ upstream "web" {
       timeout  = "2s" # at most the interval
       rise     = 2    # good checks in a row that bring a backend up
       fall     = 3    # bad checks in a row that take it down
+
+      trust_traffic = false # true: no check of a backend that is up and has answered a request well within the interval
     }
 
     # Takes a backend out for a while because of what real requests met there.
@@ -206,6 +225,16 @@ upstream "web" {
       base_time            = "30s" # times the number of its ejections so far
       max_time             = "5m"
       max_percent          = 10 # of the backends, though one may always be out
+    }
+
+    # Keeps a backend out that goes up and down again and again, also by
+    # ejection, within max_percent above. Each change adds 1 to its penalty. None
+    # is kept out unless this block is there.
+    damping {
+      suppress  = 6     # the penalty above which it is kept out, from 2 on
+      reuse     = 3     # the penalty at which it is let in; by default half of suppress
+      half_life = "10m" # in which a penalty halves
+      max_time  = "40m" # the longest it is kept out at a stretch; by default 4 half-lives
     }
   }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/outrigger-sidecar/outrigger/agent/config"
 	"github.com/outrigger-sidecar/outrigger/discovery"
 	"github.com/outrigger-sidecar/outrigger/discovery/consul"
+	"github.com/outrigger-sidecar/outrigger/lb/health"
 	"github.com/outrigger-sidecar/outrigger/telemetry"
 )
 
@@ -35,6 +36,8 @@ type Agent struct {
 	admin     *adminServer // nil when it is off
 	registrar *registrar
 	failed    chan error // what ends Run
+
+	probes *health.Scheduler // makes those of all upstreams
 
 	// Workers follow catalogs, probe and sample; they end when Run is told to.
 	workers  sync.WaitGroup
@@ -68,6 +71,7 @@ func New(c config.Config, logger hclog.Logger, build Build) (_ *Agent, err error
 		started:  time.Now(),
 		client:   clientOf(c.Agent.Name),
 		failed:   make(chan error, 1),
+		probes:   health.NewScheduler(budgetOf(c.Agent.Probes), nil),
 		config:   c,
 
 		registrar: newRegistrar(logger),
@@ -140,6 +144,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		})
 	}
 	a.workers.Go(a.sample)
+	a.workers.Go(func() { _ = a.probes.Run(a.working) })
 	a.registrar.start()
 
 	var err error
@@ -255,6 +260,8 @@ func (a *Agent) Agent() telemetry.AgentState {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	s := telemetry.AgentState{ReloadsGood: a.reloads.good, ReloadsBad: a.reloads.bad, LastReload: a.started}
+	probes := a.probes.Stats()
+	s.ProbesLate, s.ProbesSkipped = probes.Late, probes.Skipped
 	if a.reload != nil && a.reload.Error == "" {
 		s.LastReload = a.reload.At
 	}
@@ -266,14 +273,14 @@ func (a *Agent) status() Status {
 	a.mu.RLock()
 	s := Status{
 		Name: a.config.Agent.Name, Version: a.build.Version, Revision: a.build.Revision, Started: a.started,
-		State: "running", Reload: a.reload, Service: a.registrar.report(), Upstreams: []UpstreamStatus{},
+		State: "running", Reload: a.reload, Service: a.registrar.report(), Probes: a.probesStatus(), Upstreams: []UpstreamStatus{},
 	}
 	if a.draining {
 		s.State = "draining"
 	}
 	a.mu.RUnlock()
 	for _, u := range a.list() {
-		row, _, _ := u.status()
+		row, _ := u.status()
 		s.Upstreams = append(s.Upstreams, row)
 	}
 	return s

@@ -9,7 +9,7 @@ import (
 )
 
 // status is the upstream's row.
-func (u *upstream) status() (UpstreamStatus, []lb.ServerStats, rates) {
+func (u *upstream) status() (UpstreamStatus, rates) {
 	u.mu.Lock()
 	c, zone, at := u.config, u.placement.Zone, u.listener.at()
 	u.mu.Unlock()
@@ -26,7 +26,7 @@ func (u *upstream) status() (UpstreamStatus, []lb.ServerStats, rates) {
 		s.Catalog = u.catalog(*c.Consul)
 	}
 	s.Reason = u.unready(stats, s.Catalog)
-	return s, servers, r
+	return s, r
 }
 
 // queueStatus is nil where there is no queue, and none was used.
@@ -60,17 +60,20 @@ func (u *upstream) unready(stats lb.Stats, catalog *CatalogStatus) string {
 		return "no answer from Consul yet"
 	case stats.Servers == 0 && catalog != nil:
 		return fmt.Sprintf("Consul knows no instance of %q", cmp.Or(catalog.Service, catalog.Query))
+	case stats.Panic: // with nobody usable
+		return fmt.Sprintf("only %d of %d backends are up, too few for panic = \"fail_closed\"", stats.Healthy, stats.Servers)
 	}
 	return fmt.Sprintf("none of %d backends is usable", stats.Servers)
 }
 
 func (u *upstream) explain() Explanation {
-	status, servers, rates := u.status()
-	e := Explanation{UpstreamStatus: status, Backends: make([]Backend, len(servers))}
-	told := u.found()
+	status, rates := u.status()
+	servers, told := u.balancer.Explain(), u.found()
+	e := Explanation{UpstreamStatus: status, Merge: u.algebra(), Backends: make([]Backend, len(servers))}
 	for i, s := range servers {
 		key := serverKey(s.Server)
-		b := backendOf(s, rates.shares[key], rates.shadowShares[key])
+		b := backendOf(s.ServerStats, rates.shares[key], rates.shadowShares[key])
+		b.explain(s)
 		b.Place, b.Catalog.Checks = told[b.ID].place, told[b.ID].checks
 		e.Backends[i] = b
 	}

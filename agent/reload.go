@@ -130,6 +130,7 @@ func (a *Agent) change(c config.Config) error {
 		a.registrar.aim(wanted)
 	}
 	a.restartOnly(c)
+	a.probes.SetBudget(budgetOf(c.Agent.Probes))
 	oldClient, oldHub := a.consul, a.hub
 	a.config, a.consul, a.hub = c, client, hub
 	a.upstreams = a.upstreams[:0:0]

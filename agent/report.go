@@ -17,6 +17,7 @@ type Status struct {
 	Started   time.Time        `json:"started"`
 	State     string           `json:"state"` // running or draining
 	Reload    *ReloadStatus    `json:"last_reload,omitempty"`
+	Probes    ProbesStatus     `json:"probes"`
 	Service   *ServiceStatus   `json:"service,omitempty"` // the app, where it is registered
 	Upstreams []UpstreamStatus `json:"upstreams"`
 }
@@ -47,7 +48,7 @@ type UpstreamStatus struct {
 	Reason     string         `json:"reason,omitempty"` // why it is not ready
 	Backends   map[string]int `json:"backends"`         // by state
 	Usable     int            `json:"usable"`           // that can be picked
-	Panic      bool           `json:"panic"`            // more can be picked than are up
+	Panic      bool           `json:"panic"`            // more can be picked than are up; where it fails closed, none
 	Catalog    *CatalogStatus `json:"catalog,omitempty"`
 	Active     int64          `json:"active"`
 	PerSecond  float64        `json:"requests_per_s"`
@@ -91,6 +92,7 @@ type Imbalance struct {
 // /v1/upstreams/NAME and `outrigger explain NAME`.
 type Explanation struct {
 	UpstreamStatus
+	Merge    string    `json:"merge"`    // how the catalog's word and the probes' become one
 	Backends []Backend `json:"backends"` // in place of the counts; those removed lately come last
 }
 
@@ -117,6 +119,10 @@ type Backend struct {
 	Ejections int64          `json:"ejections"`
 	Until     time.Time      `json:"ejected_until,omitzero"`
 
+	EjectionLeft float64         `json:"ejection_left_s,omitempty"` // until that is over, if nothing ends it sooner
+	Damping      *BackendDamping `json:"damping,omitempty"`         // nil while it has not flapped
+	WouldChange  []string        `json:"would_change"`              // what would make it up, or no longer up; each alone is enough
+
 	Priority int     `json:"priority"`
 	Tier     int     `json:"tier"`          // by priority and zone, 1 the first; 0 where it cannot be picked
 	Tiers    int     `json:"tiers"`         // that there are; 0 where it cannot be picked
@@ -136,6 +142,8 @@ type BackendCatalog struct {
 	// Checks are all that it has of the backend, the worst first where there
 	// are many; none are known of one from disk.
 	Checks []BackendCheck `json:"checks,omitempty"`
+
+	Against time.Time `json:"against_since,omitzero"` // since when it speaks against the backend without a break
 }
 
 // BackendProbe is the agent's own.
@@ -143,6 +151,10 @@ type BackendProbe struct {
 	Status string    `json:"status"`
 	Output string    `json:"output"`
 	At     time.Time `json:"at,omitzero"`
+
+	Streak  int           `json:"streak,omitempty"` // probes in a row, the last one last, that speak against the status
+	Skipped int64         `json:"skipped"`          // not made, since requests had proved the same
+	History []ProbeResult `json:"history"`          // the last ten that were made, the oldest first
 }
 
 func backendOf(s lb.ServerStats, share, shadowShare float64) Backend {
@@ -155,7 +167,7 @@ func backendOf(s lb.ServerStats, share, shadowShare float64) Backend {
 		Catalog: BackendCatalog{Status: s.Server.Declared.Status.String(), Check: s.Server.Declared.Check, Output: s.Server.Declared.Output},
 		Probe:   BackendProbe{Status: s.Probe.Status.String(), Output: s.Probe.Output, At: s.Probed},
 
-		Ejections: s.Ejections, Until: s.EjectedUntil,
+		Ejections: s.Ejections, Until: s.EjectedUntil, Damping: dampingStatus(s),
 
 		Priority: s.Server.Priority, Tier: s.Place.Tier, Tiers: s.Place.Of, Planned: s.Place.Share,
 		Ramp: s.Place.Part, Spared: s.Place.Spared,

@@ -140,8 +140,8 @@ func healthOf(h config.Health) lb.Health {
 			Max:      h.Ejection.MaxTime,
 			MaxShare: float64(h.Ejection.MaxPercent) / 100,
 		},
-		Reach:  &health.Check{Prober: probe.TCP{}, Interval: reachInterval, Timeout: reachTimeout},
-		Policy: health.Policy{PanicThreshold: float64(h.PanicThreshold) / 100},
+		Reach:  &health.Check{Name: "tcp", Prober: probe.TCP{}, Interval: reachInterval, Timeout: reachTimeout},
+		Policy: policyOf(h), Damping: dampingOf(h.Damping),
 	}
 }
 
@@ -156,7 +156,9 @@ func checkOf(c *config.Check) *health.Check {
 	if c == nil {
 		return nil
 	}
-	check := &health.Check{Interval: c.Interval, Timeout: c.Timeout, Rise: c.Rise, Fall: c.Fall}
+	check := &health.Check{
+		Name: checkName(c), Interval: c.Interval, Timeout: c.Timeout, Rise: c.Rise, Fall: c.Fall, TrustTraffic: c.TrustTraffic,
+	}
 	switch c.Type {
 	case "tcp":
 		check.Prober = probe.TCP{}

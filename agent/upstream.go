@@ -85,7 +85,7 @@ func (a *Agent) newUpstream(c config.Upstream, zone string) (*upstream, error) {
 		},
 	}
 	u.balancer = lb.New(strategy, lb.WithHealth(healthOf(c.Health)), lb.WithHooks(hooks), lb.WithShadow(shadow),
-		lb.WithPlacement(u.placement), lb.WithQueue(queueOf(c.Limits)))
+		lb.WithPlacement(u.placement), lb.WithQueue(queueOf(c.Limits)), lb.WithScheduler(a.probes))
 	if err := u.balancer.Replace(staticServers(c)); err != nil {
 		return nil, fmt.Errorf("upstream %q: %w", c.Name, err)
 	}
@@ -112,6 +112,9 @@ func (u *upstream) changed(c lb.Change) {
 	if check := c.Server.Declared.Check; check != "" {
 		fields = append(fields, "check", check)
 	}
+	if c.To.Rule == 18 {
+		fields = append(fields, u.damped(c.Server.ID)...)
+	}
 	switch {
 	case c.From.State == health.Unseen:
 		u.log.Info("backend added", fields...)
@@ -125,7 +128,11 @@ func (u *upstream) changed(c lb.Change) {
 }
 
 func (u *upstream) panicked(on bool, usable, known int) {
-	if on {
+	switch {
+	case on && usable == 0: // only failing closed leaves nobody
+		u.log.Warn("too few backends are up: refusing requests, as panic = \"fail_closed\" wants", "usable", usable, "known", known)
+		return
+	case on:
 		u.log.Warn("too few backends are up: using others too", "usable", usable, "known", known)
 		return
 	}

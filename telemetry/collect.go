@@ -47,6 +47,8 @@ func (c *collector) collect(_ context.Context, to metric.Observer) error {
 func (o observation) agent(s AgentState) {
 	o.int(configReloads, s.ReloadsGood, attribute.NewSet(labelResult.String(outcomeOK)))
 	o.int(configReloads, s.ReloadsBad, attribute.NewSet(labelResult.String(outcomeFailed)))
+	o.float(healthCheckLate, s.ProbesLate.Seconds(), *attribute.EmptySet())
+	o.int(healthCheckSkipped, s.ProbesSkipped, *attribute.EmptySet())
 	if !s.LastReload.IsZero() {
 		o.float(configLastSuccess, float64(s.LastReload.UnixMilli())/1000, *attribute.EmptySet())
 	}
@@ -72,6 +74,7 @@ func (o observation) upstream(u Upstream, a *account, seen *upstream) {
 	}
 	o.states(u, with)
 	o.int(ejections, a.ejections, with(labelReason.String(reasonFailuresInRow)))
+	o.int(ejections, a.dampings, with(labelReason.String(reasonFlapping)))
 	for strategy, n := range a.picked {
 		o.int(picks, n, with(labelStrategy.String(strategy), labelResult.String(outcomeOK)))
 	}

@@ -39,7 +39,7 @@ func everything() []Upstream {
 		m.Received.Store(200)
 	}
 	ejected := serverStats("b", "", health.Ejected, 4, 4, 0)
-	ejected.Ejections = 1
+	ejected.Ejections, ejected.Dampings = 1, 2
 	return []Upstream{{
 		Name: "web", Strategy: "random", Protocol: "http", Meter: web, Stats: lb.Stats{
 			Active: 2, Waiting: 1, Queued: 9, GaveUp: 3, Refused: 4,
@@ -60,7 +60,7 @@ func everything() []Upstream {
 func TestCollect(t *testing.T) {
 	rig := newRig(t, trusting())
 	taken := time.Unix(1700000000, 5e8)
-	rig.source.state.Store(&AgentState{ReloadsGood: 3, ReloadsBad: 1, LastReload: taken})
+	rig.source.state.Store(&AgentState{ReloadsGood: 3, ReloadsBad: 1, LastReload: taken, ProbesLate: 250 * time.Millisecond, ProbesSkipped: 9})
 	o := rig.Observer("web", nil)
 	carry(o, request("GET", "http://web.local/"), good)
 	open := o.Begin(request("POST", "http://web.local/"))
@@ -140,9 +140,12 @@ func TestCollect(t *testing.T) {
 			"result=gave_up,outrigger.upstream.name=db":  0,
 			"result=refused,outrigger.upstream.name=db":  0,
 		},
-		retries:            {"reason=reset,outrigger.upstream.name=web": 1, "outrigger.upstream.name=db": 4},
-		retryDenials:       {"reason=budget,outrigger.upstream.name=web": 2, "reason=budget,outrigger.upstream.name=db": 0},
-		ejections:          {"reason=consecutive_failures,outrigger.upstream.name=web": 1, "reason=consecutive_failures,outrigger.upstream.name=db": 0},
+		retries:      {"reason=reset,outrigger.upstream.name=web": 1, "outrigger.upstream.name=db": 4},
+		retryDenials: {"reason=budget,outrigger.upstream.name=web": 2, "reason=budget,outrigger.upstream.name=db": 0},
+		ejections: {
+			"reason=consecutive_failures,outrigger.upstream.name=web": 1, "reason=consecutive_failures,outrigger.upstream.name=db": 0,
+			"reason=flapping,outrigger.upstream.name=web": 2, "reason=flapping,outrigger.upstream.name=db": 0,
+		},
 		discoveryIndex:     {"outrigger.upstream.name=web": 42},
 		discoveryStaleness: {"outrigger.upstream.name=web": 3},
 		discoveryUpdates:   {"result=ok,outrigger.upstream.name=web": 7, "result=failed,outrigger.upstream.name=web": 2},
@@ -157,6 +160,8 @@ func TestCollect(t *testing.T) {
 		discoveryFreshness: {"state=stale,outrigger.upstream.name=web": 2, "state=fresh,outrigger.upstream.name=web": 1},
 		configReloads:      {"result=ok": 3, "result=failed": 1},
 		configLastSuccess:  {"": 1700000000.5},
+		healthCheckLate:    {"": .25},
+		healthCheckSkipped: {"": 9},
 		telemetrySpans:     {"result=ended": 2, "result=exported": 2, "result=failed": 0},
 		telemetryErrors:    {"signal=traces": 0, "signal=metrics": 0},
 	} {

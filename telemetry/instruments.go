@@ -83,8 +83,10 @@ func Instruments() []Instrument {
 			keys(keyUpstream, labelResult), nil},
 		{retries, Counter, "{retry}", "Further attempts after a failed one.", keys(keyUpstream, labelReason), nil},
 		{retryDenials, Counter, "{retry}", "Retries that were not allowed.", keys(keyUpstream, labelReason), nil},
-		{ejections, Counter, "{ejection}", "Backends taken out because of failed requests.", keys(keyUpstream, labelReason), nil},
-		{healthCheckDuration, Histogram, unitSeconds, "Duration of probes.", keys(keyUpstream, labelType, labelResult), coarse},
+		{ejections, Counter, "{ejection}", "Backends taken out for a while, because of failed requests or of flapping.", keys(keyUpstream, labelReason), nil},
+		{healthCheckDuration, Histogram, unitSeconds, "Duration of probes; one that several upstreams share is each one's.", keys(keyUpstream, labelType, labelResult), coarse},
+		{healthCheckLate, Gauge, unitSeconds, "How late probes begin for want of budget, smoothed: by so much every interval is longer.", nil, nil},
+		{healthCheckSkipped, Counter, "{probe}", "Probes not made since requests had proved the same.", nil, nil},
 
 		{discoveryIndex, Gauge, "{index}", "The catalog's index of the last answer.", keys(keyUpstream), nil},
 		{discoveryStaleness, Gauge, unitSeconds, "Time since the catalog's last good answer.", keys(keyUpstream), nil},

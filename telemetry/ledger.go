@@ -26,6 +26,7 @@ type account struct {
 	picked    map[string]int64   // by strategy
 	unpicked  map[string]int64   // by strategy
 	ejections int64
+	dampings  int64
 	shadow    map[string]*shadowTotals // by strategy
 	queue     struct{ placed, gaveUp, refused growing }
 	catalog   catalogAccount
@@ -40,8 +41,8 @@ type serverKey struct{ id, address string }
 
 // reading is what a server's numbers were.
 type reading struct {
-	requests, ok, failed, ejections, shadow int64
-	busy                                    time.Duration
+	requests, ok, failed, ejections, dampings, shadow int64
+	busy                                              time.Duration
 }
 
 // totals are a backend's counters.
@@ -153,6 +154,7 @@ func (a *account) book(u Upstream) (listed []backend, rest *backend) {
 		servers[key] = now
 		a.picked[u.Strategy] += since.requests
 		a.ejections += since.ejections
+		a.dampings += since.dampings
 
 		place, known := places[key.id] // as when it moved to another address
 		switch {
@@ -203,6 +205,7 @@ func advance(last reading, s lb.ServerStats) (now, since reading) {
 		ok:        max(last.ok, s.Requests-s.Active-s.Failures),
 		failed:    max(last.failed, s.Failures),
 		ejections: max(last.ejections, s.Ejections),
+		dampings:  max(last.dampings, s.Dampings),
 		busy:      max(last.busy, s.Busy),
 		shadow:    s.Shadow.Requests,
 	}
@@ -211,6 +214,7 @@ func advance(last reading, s lb.ServerStats) (now, since reading) {
 		ok:        now.ok - last.ok,
 		failed:    now.failed - last.failed,
 		ejections: now.ejections - last.ejections,
+		dampings:  now.dampings - last.dampings,
 		busy:      now.busy - last.busy,
 		shadow:    now.shadow - last.shadow,
 	}

@@ -77,6 +77,8 @@ const (
 	retryDenials          = "outrigger.retry.denials"
 	ejections             = "outrigger.ejections"
 	healthCheckDuration   = "outrigger.health_check.duration"
+	healthCheckLate       = "outrigger.health_check.late"
+	healthCheckSkipped    = "outrigger.health_check.skipped"
 	discoveryIndex        = "outrigger.discovery.index"
 	discoveryStaleness    = "outrigger.discovery.staleness"
 	discoveryUpdates      = "outrigger.discovery.updates"
@@ -110,4 +112,5 @@ const (
 
 	reasonBudget        = "budget"
 	reasonFailuresInRow = "consecutive_failures"
+	reasonFlapping      = "flapping"
 )

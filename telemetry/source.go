@@ -53,6 +53,8 @@ type Catalog struct {
 
 // AgentState is what there is to know of the agent itself.
 type AgentState struct {
-	ReloadsGood, ReloadsBad int64     // of the configuration
-	LastReload              time.Time // when the configuration in force was taken; zero: not known
+	ReloadsGood, ReloadsBad int64         // of the configuration
+	LastReload              time.Time     // when the configuration in force was taken; zero: not known
+	ProbesLate              time.Duration // how late probes begin for want of budget, smoothed
+	ProbesSkipped           int64         // since requests had proved the same
 }

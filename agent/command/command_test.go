@@ -214,7 +214,7 @@ a-much-longer-name: no answer from Consul yet
 		t.Errorf("without upstreams: %q", o.stdout)
 	}
 	explanation := agent.Explanation{
-		UpstreamStatus: agent.UpstreamStatus{Name: "web", Listen: "127.0.0.1:9101", Protocol: "http", Strategy: "random", Panic: true,
+		UpstreamStatus: agent.UpstreamStatus{Name: "web", Listen: "127.0.0.1:9101", Protocol: "http", Strategy: "random", Panic: true, Usable: 2,
 			Catalog: &agent.CatalogStatus{Service: "web", WatchStatus: agent.WatchStatus{Freshness: "stale", Age: 200, Error: "refused"}, Skipped: []string{"x: no port"}}},
 		Backends: []agent.Backend{
 			{ID: "n/a", Address: "10.0.0.1:80", State: "up", Rule: 13, Reason: "the catalog says passing", Since: now.Add(-49 * time.Hour), Weight: 5, Share: 0.5, Requests: 10, Catalog: agent.BackendCatalog{Status: "passing", Output: "fine"}, Probe: agent.BackendProbe{Status: "up"}, Mean: 0.0025},
@@ -233,6 +233,17 @@ n/b      10.0.0.2:80  down        0     0%       0        10       1      -  cri
 `
 	if o.stdout != want {
 		t.Errorf("got\n%s\nwant\n%s", o.stdout, want)
+	}
+}
+
+func TestPanicInStatus(t *testing.T) {
+	for want, u := range map[string]agent.UpstreamStatus{
+		"1 up, 2 down (panic: all used)":  {Panic: true, Ready: true, Backends: map[string]int{"up": 1, "down": 2}},
+		"1 up, 2 down (panic: none used)": {Panic: true, Backends: map[string]int{"up": 1, "down": 2}},
+	} {
+		if got := backends(u).text; got != want {
+			t.Errorf("%q, not %q", got, want)
+		}
 	}
 }
 
@@ -260,6 +271,12 @@ a        a:80     up          1    50%       0         0       0     -  passing 
 			e.Zone = "z1"
 			e.Backends = []agent.Backend{row("a", func(b *agent.Backend) { b.Zone = "z1" })}
 		}, `web on :1: http, random, zone "z1" first
+
+BACKEND  ADDRESS  STATE  WEIGHT  SHARE  ACTIVE  REQUESTS  FAILED  MEAN  CATALOG  PROBE  SINCE  RULE  WHY
+a        a:80     up          1    50%       0         0       0     -  passing  off     1m0s    13  passing
+`},
+		"failing closed": {func(e *agent.Explanation) { e.Panic, e.Backends = true, []agent.Backend{row("a", same)} }, `web on :1: http, random
+panic: too few backends are up, so that requests are refused (fail_closed)
 
 BACKEND  ADDRESS  STATE  WEIGHT  SHARE  ACTIVE  REQUESTS  FAILED  MEAN  CATALOG  PROBE  SINCE  RULE  WHY
 a        a:80     up          1    50%       0         0       0     -  passing  off     1m0s    13  passing

@@ -13,6 +13,7 @@ import (
 func explain(ctx context.Context, env Env, args []string) int {
 	flags, parse := newFlags(env, "explain")
 	asJSON, admin := flags.Bool("json", false, "print the agent's JSON"), adminFlag(env, flags)
+	verbose := flags.Bool("v", false, "show also, for each backend, its last probes and all that would change its state")
 	rest, code, ok := parse(args)
 	switch {
 	case !ok:
@@ -37,6 +38,11 @@ func explain(ctx context.Context, env Env, args []string) int {
 		fmt.Fprintln(env.Stdout)
 		checks.write(env.Stdout, colours)
 	}
+	if *verbose {
+		details(env.Stdout, e.Backends, colours)
+	} else {
+		remedies(env.Stdout, e.Backends)
+	}
 	return exitOK
 }
 
@@ -55,7 +61,10 @@ func head(w io.Writer, e agent.Explanation) {
 	} else {
 		fmt.Fprintln(w)
 	}
-	if e.Panic {
+	switch {
+	case e.Panic && e.Usable == 0:
+		fmt.Fprintln(w, "panic: too few backends are up, so that requests are refused (fail_closed)")
+	case e.Panic:
 		fmt.Fprintln(w, "panic: too few backends are up, so that others are used as well")
 	}
 	if q := e.Queue; q != nil {

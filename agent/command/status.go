@@ -85,6 +85,9 @@ func backends(u agent.UpstreamStatus) cell {
 	}
 	c := cell{text: strings.Join(parts, ", "), colour: green}
 	switch {
+	case u.Panic && !u.Ready:
+		c.text += " (panic: none used)"
+		c.colour = red
 	case !u.Ready:
 		c.colour = red
 	case u.Panic:

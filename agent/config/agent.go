@@ -69,13 +69,20 @@ func (c *Config) finish(b *block) {
 }
 
 func (a *Agent) spec() spec {
-	return spec{fields: []field{
+	return spec{blocks: []child{one("probes", a.Probes.spec)}, fields: []field{
 		text("name", &a.Name, "", printable),
 		text("data_dir", &a.DataDir, "", printable),
 		text("log_level", &a.LogLevel, "info", oneOf("trace", "debug", "info", "warn", "error")),
 		text("log_format", &a.LogFormat, "text", oneOf("text", "json")),
 		duration("drain_timeout", &a.DrainTimeout, 30*time.Second),
 		text("zone", &a.Zone, "", printable),
+	}}
+}
+
+func (p *Probes) spec() spec {
+	return spec{fields: []field{
+		whole("per_second", &p.PerSecond, 1000, 1, 1_000_000),
+		whole("at_once", &p.AtOnce, 256, 1, 1_000_000),
 	}}
 }
 

@@ -26,6 +26,13 @@ type Agent struct {
 	LogFormat    string        // text or json
 	DrainTimeout time.Duration // how long requests in flight may take to finish at the end
 	Zone         string        // where this agent runs; "" is not known
+	Probes       Probes
+}
+
+// Probes is what the checks of all upstreams together may cost.
+type Probes struct {
+	PerSecond int // begun in a second
+	AtOnce    int // under way at one moment
 }
 
 // Consul tells how to reach Consul. Empty fields fall back to the CONSUL_*
@@ -217,10 +224,15 @@ type Subset struct {
 
 // Health says how an upstream's backends are judged.
 type Health struct {
+	Merge          string        // worst, catalog, probe or any: how the catalog's word and the checks' become one
+	Warning        string        // reduced, passing or out: what a warning of the catalog is worth
+	ConsulFall     time.Duration // how long the catalog must speak against a backend that is up before that counts
+	Panic          string        // threshold, off or fail_closed: what happens below PanicThreshold
 	PanicThreshold int           // percent of backends up below which all are used; 0: never
 	MaxStale       time.Duration // how long an unrefreshed catalog counts before its word expires
 	Check          *Check        // nil: no active checks
 	Ejection       Ejection
+	Damping        *Damping // nil: none
 }
 
 // Check is an active check that the agent itself makes.
@@ -234,6 +246,8 @@ type Check struct {
 	Timeout  time.Duration
 	Rise     int // good checks in a row before a down backend is up
 	Fall     int // bad checks in a row before an up backend is down
+
+	TrustTraffic bool // no check where a request has just been answered well
 }
 
 // StatusRange is an inclusive range of HTTP status codes.
@@ -245,6 +259,16 @@ type Ejection struct {
 	BaseTime            time.Duration // times the number of ejections so far
 	MaxTime             time.Duration
 	MaxPercent          int // of the backends, though always at least one may be out
+}
+
+// Damping keeps a backend out that goes up and down again and again: each such
+// change adds 1 to its penalty. Ejection.MaxPercent bounds how many may be
+// out for this too.
+type Damping struct {
+	Suppress float64       // the penalty above which it is kept out
+	Reuse    float64       // the penalty at which it is let in
+	HalfLife time.Duration // in which a penalty halves
+	MaxTime  time.Duration // the longest it is kept out at a stretch
 }
 
 // Retry says what happens to a request that a backend failed.

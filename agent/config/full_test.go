@@ -81,6 +81,9 @@ func TestReference(t *testing.T) {
 	equal(t, "upstream.sticky", ledger.Sticky, &Sticky{Cookie: "outrigger", Path: "/"})
 	equal(t, "server", ledger.Servers[0], Server{Name: "a", Address: "127.0.0.1:8081", Weight: 1})
 
+	var damping Damping
+	damping.spec()
+	equal(t, "damping", web.Health.Damping, &damping)
 	wantApp := Registration{Name: "shop"}
 	wantApp.spec()
 	wantApp.Port = app.Port
@@ -100,6 +103,7 @@ func TestReference(t *testing.T) {
 
 	want := DefaultUpstream("web")
 	want.Listen, want.Consul, want.Health.Check = web.Listen, web.Consul, web.Health.Check
+	want.Health.Damping = web.Health.Damping
 	equal(t, "upstream", web, want)
 }
 

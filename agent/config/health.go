@@ -8,7 +8,11 @@ import (
 func (h *Health) spec() spec {
 	return spec{
 		fields: []field{
-			whole("panic_threshold", &h.PanicThreshold, 50, 0, 100),
+			text("merge", &h.Merge, "worst", oneOf("worst", "catalog", "probe", "any")),
+			text("warning", &h.Warning, "reduced", oneOf("reduced", "passing", "out")),
+			duration("consul_fall", &h.ConsulFall, 0),
+			text("panic", &h.Panic, "threshold", oneOf("threshold", "off", "fail_closed")),
+			whole("panic_threshold", &h.PanicThreshold, 50, 0, 100).except(&h.Panic, "off"),
 			duration("max_stale", &h.MaxStale, 24*time.Hour, atLeast(time.Millisecond)),
 		},
 		blocks: []child{
@@ -22,6 +26,15 @@ func (h *Health) spec() spec {
 				return s
 			}},
 			one("ejection", h.Ejection.spec),
+			{name: "damping", spec: func(string) spec {
+				var damping Damping
+				s := damping.spec()
+				s.done = func(b *block) {
+					damping.finish(b)
+					h.Damping = &damping
+				}
+				return s
+			}},
 		},
 	}
 }
@@ -40,6 +53,7 @@ func (c *Check) spec() spec {
 		duration("timeout", &c.Timeout, 2*time.Second, atLeast(time.Millisecond)),
 		whole("rise", &c.Rise, 2, 1, 1000),
 		whole("fall", &c.Fall, 3, 1, 1000),
+		boolean("trust_traffic", &c.TrustTraffic, false),
 	}}
 }
 

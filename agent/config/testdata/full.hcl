@@ -6,6 +6,10 @@ agent {
   log_format    = "json"
   drain_timeout = "31s"
   zone          = "eu-1"
+  probes {
+    per_second = 501
+    at_once    = 65
+  }
 }
 consul {
   address    = "https://consul.internal:8501/prefix"
@@ -123,6 +127,10 @@ upstream "web" {
     client = "7"
   }
   health {
+    merge           = "any"
+    warning         = "out"
+    consul_fall     = "26s"
+    panic           = "fail_closed"
     panic_threshold = 51
     max_stale       = "25h"
     check "http" {
@@ -133,12 +141,20 @@ upstream "web" {
       timeout  = "7s"
       rise     = 4
       fall     = 5
+
+      trust_traffic = true
     }
     ejection {
       consecutive_failures = 6
       base_time            = "32s"
       max_time             = "6m"
       max_percent          = 11
+    }
+    damping {
+      suppress  = 7.5
+      reuse     = 2.5
+      half_life = "12m"
+      max_time  = "50m"
     }
   }
   retry {

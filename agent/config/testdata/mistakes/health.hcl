@@ -2,6 +2,10 @@ upstream "a" {
   listen = "127.0.0.1:9001"
   consul { service = "a" }
   health {
+    merge           = "best"
+    warning         = "pass"
+    consul_fall     = "-1s"
+    panic           = "closed"
     panic_threshold = 101
     max_stale       = "0s"
     check "http" {
@@ -13,6 +17,8 @@ upstream "a" {
       timeout  = "-1s"
       rise     = 0
       fall     = -1
+
+      trust_traffic = "often"
     }
     ejection {
       consecutive_failures = -1
@@ -66,5 +72,32 @@ upstream "f" {
   consul { service = "f" }
   health {
     ejection { max_time = "20s" }
+  }
+}
+upstream "g" {
+  listen = "127.0.0.1:9007"
+  consul { service = "g" }
+  health {
+    panic           = "off"
+    panic_threshold = 20
+  }
+}
+upstream "h" {
+  listen = "127.0.0.1:9008"
+  consul { service = "h" }
+  health {
+    damping {
+      suppress  = 1
+      reuse     = 0
+      half_life = "1ms"
+      max_time  = "0s"
+    }
+  }
+}
+upstream "i" {
+  listen = "127.0.0.1:9009"
+  consul { service = "i" }
+  health {
+    damping { reuse = 6 }
   }
 }

@@ -1,3 +1,9 @@
+agent {
+  probes {
+    per_second = 0
+    at_once    = 0.5
+  }
+}
 telemetry {
   traces {
     exporters    = ["otpl", "prometheus"]
