@@ -29,7 +29,9 @@ type Health struct {
 	Damping health.Damping
 	// Reach is a check that Run makes only of servers ejected because they
 	// could not be reached, see ErrUnreachable; the first good one ends the
-	// ejection. nil: none, so that such an ejection lasts its time too.
+	// ejection. With it the first such failure ejects, where Ejection ejects at
+	// all. nil: none, so that such an ejection takes as many failures as any
+	// other, and lasts its time too.
 	Reach  *health.Check
 	Policy health.Policy // how all that is merged into one word
 }
@@ -229,8 +231,7 @@ func (b *Balancer) SetHealthy(id string, healthy bool) error {
 		m.probe = health.Result{Status: health.ProbeDown, Output: "marked by hand"}
 		if healthy {
 			m.probe.Status, m.probe.Good = health.ProbeUp, true
-			m.outlier.until = time.Time{}
-			m.times.streak.Store(0)
+			m.afresh()
 		}
 		m.probed = b.clock.now()
 		m.flaps = flapping{total: m.flaps.total}

@@ -455,3 +455,63 @@ func TestUnreachableServersAreTriedWhileEjected(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// One that cannot be reached is out at once, and back at once, whatever the
+// strategy: one that shuns it after a failure would not come to a second, nor
+// come back to it soon.
+func TestUnreachableServersAreOutAndBackAtOnce(t *testing.T) {
+	every(t, func(t *testing.T, s Strategy) {
+		synctest.Test(t, func(t *testing.T) {
+			var listens atomic.Bool
+			b := New(s, WithHealth(Health{
+				Ejection: health.Ejection{Failures: 5, Base: time.Hour, Max: time.Hour, MaxShare: 0.1},
+				Reach: &health.Check{Interval: 500 * time.Millisecond, Prober: proberFunc(func(string) error {
+					if !listens.Load() {
+						return errors.New("refused")
+					}
+					return nil
+				})},
+			}))
+			set := servers(4)
+			if s.Name() == "first" { // which takes only who stands first
+				set = set[:2]
+			}
+			if err := b.Replace(set); err != nil {
+				t.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() { _ = b.Run(ctx); close(done) }()
+			picks(t, b, 400, 5*time.Millisecond)
+			check := func(after string) {
+				t.Helper()
+				if st, _ := b.ServerStats("s0000"); st.Verdict.State != health.Ejected || !strings.Contains(st.Reason, ErrUnreachable.Error()) {
+					t.Errorf("after %s it is %v: %s", after, st.Verdict.State, st.Reason)
+				}
+			}
+			failWith(b, "s0000", fmt.Errorf("connect: %w", ErrUnreachable))
+			check("a failure to connect")
+			if n := picks(t, b, 100, 5*time.Millisecond)["s0000"]; n != 0 {
+				t.Errorf("while it is out it got %d requests", n)
+			}
+			listens.Store(true)
+			time.Sleep(2 * time.Second)
+			if n := picks(t, b, 400, 5*time.Millisecond)["s0000"]; n < 40 {
+				t.Errorf("two seconds after it listens again it got %d of 400 requests", n)
+			}
+			listens.Store(false) // a connection breaks first, and nobody may come to make another
+			failWith(b, "s0000", errors.New("reset"))
+			time.Sleep(time.Second)
+			check("a connection that broke")
+			listens.Store(true)
+			time.Sleep(time.Second)
+			failWith(b, "s0000", errors.New("503")) // it can be reached, so that one failure is no reason
+			time.Sleep(time.Second)
+			if st, _ := b.ServerStats("s0000"); st.Verdict.State != health.Up {
+				t.Errorf("after a failure of one that can be reached it is %v: %s", st.Verdict.State, st.Reason)
+			}
+			stop()
+			<-done
+		})
+	})
+}

@@ -46,10 +46,7 @@ func (b *Balancer) rebuild() {
 	if b.hooks.Panic != nil && last != nil && last.panic != next.panic {
 		b.events = append(b.events, func() { b.hooks.Panic(next.panic, next.usable, next.known) })
 	}
-	select {
-	case b.recheck <- struct{}{}:
-	default:
-	}
+	b.look()
 }
 
 // judge makes every member's verdict, and sorts them into levels. Whether most
@@ -82,8 +79,7 @@ func (b *Balancer) judge(members []*member, now time.Time) ([]level, health.Deci
 // while there are any.
 func (b *Balancer) prove(m *member, now time.Time) {
 	if until := m.outlier.until; !until.IsZero() && !now.Before(until) {
-		m.outlier.until = time.Time{}
-		m.times.streak.Store(0)
+		m.afresh()
 	}
 	if b.health.Damping.Suppress == 0 {
 		m.flaps = flapping{total: m.flaps.total}

@@ -1,6 +1,7 @@
 package lb
 
 import (
+	"errors"
 	"sync/atomic"
 	"time"
 )
@@ -70,7 +71,8 @@ func (l *Lease) Fail(cause error) {
 	}
 	m := l.candidate.member
 	streak := m.times.fail(l.balancer.clock.ticks())
-	if limit := l.balancer.ejectAfter.Load(); limit > 0 && streak >= limit {
+	l.balancer.suspect(m)
+	if limit := l.balancer.ejectAfter.Load(); limit > 0 && (streak >= limit || errors.Is(cause, ErrUnreachable)) {
 		l.balancer.eject(m, cause)
 	}
 }

@@ -28,6 +28,9 @@ type member struct {
 	outlier outlier
 	flaps   flapping
 
+	// suspected says that it has failed, and that Health.Reach is to look at it.
+	suspected atomic.Bool
+
 	lag float64 // where it stands in a rotation, see there
 
 	load   *load

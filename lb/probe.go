@@ -2,6 +2,7 @@ package lb
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"time"
 
@@ -106,14 +107,22 @@ func (b *Balancer) probed(m *member, r health.Result) {
 	})
 }
 
-// reached takes in whether an ejected server can be reached again.
+// reached takes in whether a server can be reached that failed or is ejected.
 func (b *Balancer) reached(m *member, r health.Result) {
 	b.observe(func() (changed bool) {
-		if !r.Good || !m.ejected() {
+		switch {
+		case m.ejected() && m.outlier.unreachable && r.Good:
+			m.readmit(b.clock.now())
+			return true
+		case m.ejected():
 			return false
+		case !r.Good && m.times.streak.Load() > 0:
+			return b.takeOut(m, fmt.Errorf("%w: %s", ErrUnreachable, r.Output))
+		case m.times.streak.Load() == 0: // it does its work again
+			m.suspected.Store(false)
+			b.look()
 		}
-		m.readmit(b.clock.now())
-		return true
+		return false
 	})
 }
 

@@ -51,7 +51,7 @@ func (p *rounds) follow(b *Balancer) {
 		if b.health.Check != nil {
 			want(probingKey{m, false}, b.health.Check)
 		}
-		if b.health.Reach != nil && m.ejected() && m.outlier.unreachable {
+		if b.health.Reach != nil && (m.ejected() && m.outlier.unreachable || m.suspected.Load()) {
 			want(probingKey{m, true}, b.health.Reach)
 		}
 	}
