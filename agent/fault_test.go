@@ -144,7 +144,7 @@ func TestBackendDiesUnderTraffic(t *testing.T) {
 			l := startLoad([]string{a.url("web")}, http.MethodGet)
 			time.Sleep(300 * time.Millisecond)
 			backends[2].kill()
-			within(t, 500*time.Millisecond, "it is met", func() bool { return dying().Failures > 0 })
+			within(t, 5*time.Second, "it is met", func() bool { return dying().Failures > 0 }) // least response time may come by seldom
 			time.Sleep(100 * time.Millisecond)
 			met := dying().Failures
 			time.Sleep(500 * time.Millisecond)
