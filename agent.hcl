@@ -221,7 +221,7 @@ upstream "web" {
 
     # Takes a backend out for a while because of what real requests met there.
     ejection {
-      consecutive_failures = 5     # 0: no ejection
+      consecutive_failures = 5     # 0: no ejection; one that cannot be reached is out at the first
       base_time            = "30s" # times the number of its ejections so far
       max_time             = "5m"
       max_percent          = 10 # of the backends, though one may always be out
