@@ -73,13 +73,16 @@ func consuls(t *testing.T, test func(t *testing.T, f *front)) {
 func startConsul(t *testing.T, program string) string {
 	t.Helper()
 	var ports []any
+	var held []net.Listener // all at once, so that they differ
 	for range 4 {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		held, ports = append(held, l), append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	for _, l := range held {
+		l.Close()
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, program, strings.Fields(fmt.Sprintf("agent -dev -bind 127.0.0.1 -client 127.0.0.1 -log-level error"+
