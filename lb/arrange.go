@@ -27,9 +27,8 @@ func (b *Balancer) arrange(levels []level, last *pool, now time.Time) *pool {
 		if len(l.usable) == 0 {
 			continue
 		}
-		t := tier{rank: l.rank, share: l.share}
 		shares += l.share
-		t.upTo = upTo(shares)
+		t := tier{rank: l.rank, upTo: upTo(shares)}
 		b.fill(&t, l, next, now)
 		b.prepare(&t, before[l.rank])
 		next.usable += len(t.candidates)

@@ -10,12 +10,12 @@ import (
 
 // eject takes m out because of its failures, if the policy allows.
 func (b *Balancer) eject(m *member, cause error) {
-	b.mu.Lock()
-	if b.takeOut(m, cause) {
-		b.rebuild()
-	}
-	b.mu.Unlock()
-	b.tell()
+	_ = b.change(func() error {
+		if !b.takeOut(m, cause) {
+			return errUnchanged
+		}
+		return nil
+	})
 }
 
 // takeOut notes an ejection, if the policy allows; the caller holds mu and
@@ -51,9 +51,12 @@ func (b *Balancer) suspect(m *member) {
 }
 
 // look has Run see whom to probe.
-func (b *Balancer) look() {
+func (b *Balancer) look() { nudge(b.recheck) }
+
+// nudge leaves a word in a channel that holds one, if none is there yet.
+func nudge(c chan struct{}) {
 	select {
-	case b.recheck <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }

@@ -39,8 +39,7 @@ type tier struct {
 	rank       int // by which it is known again in the next pool
 	candidates []*Candidate
 	picker     Picker
-	share      float64 // of the requests, 0 to 1
-	upTo       uint64  // the share and those before it, of 2^64-1
+	upTo       uint64 // its share of the requests and those before it, of 2^64-1
 	shadow     shadowTier
 }
 

@@ -136,10 +136,7 @@ func (b *Balancer) observe(f func() (changed bool)) {
 	}
 	b.mu.Unlock()
 	if changed {
-		select {
-		case b.settle <- struct{}{}:
-		default:
-		}
+		nudge(b.settle)
 	}
 	b.tell()
 }
