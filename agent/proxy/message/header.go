@@ -170,17 +170,19 @@ func Trim(b []byte) []byte {
 // the outcome to Keep.
 func (h *Header) Room() []byte { return h.room[len(h.room):] }
 
-// Keep makes what was appended to Room part of h, and returns it. When it has
-// outgrown the room, it lies in one of its own, and what was kept before stays
-// where it is.
+// Keep makes what was appended to Room part of h, and returns it. Where that
+// has outgrown the room it lies by itself, and the room that follows is larger,
+// so that it suffices the next time.
 func (h *Header) Keep(b []byte) []byte {
-	if len(h.room)+len(b) <= cap(h.room) && len(b) > 0 && &h.room[:len(h.room)+1][len(h.room)] == &b[0] {
+	if free := h.room[len(h.room):]; len(b) <= cap(free) {
 		h.room = h.room[:len(h.room)+len(b)]
-	} else if cap(b) > cap(h.room) {
-		h.room = b
+	} else {
+		h.room = make([]byte, 0, max(2*cap(h.room), 2*len(b), leastRoom))
 	}
 	return b[:len(b):len(b)]
 }
+
+const leastRoom = 256
 
 func (h *Header) keep(s string) []byte { return h.Keep(append(h.Room(), s...)) }
 
