@@ -1,308 +1,304 @@
 package proxy
 
 import (
-	"context"
 	"errors"
+	"fmt"
 	"io"
-	"net/http"
-	"net/http/httptrace"
-	"net/textproto"
-	"net/url"
-	"sync"
-	"sync/atomic"
+	"strconv"
 	"time"
 
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
 	"github.com/outrigger-sidecar/outrigger/lb"
 )
 
-// attempt is one try at one backend.
+// attempt is one try at one server.
 type attempt struct {
 	*exchange
-	lease  *lb.Lease
-	number int
-	after  *failure // of the try before
-
-	ctx    context.Context
-	dog    watchdog
-	body   *requestBody // nil for a request without one
-	head   atomic.Bool  // the request's head may have reached the backend
-	relay  sync.Mutex   // held while an interim answer is passed on
-	final  bool         // no more interim answers; guarded by relay
-	trace  Attempt
-	result Result
+	lease   lb.Lease
+	number  int
+	backend backend
+	out     message.Request  // as it goes to the server
+	resp    message.Response // as it comes back
+	took    time.Duration    // until the final answer's head
+	trace   Attempt
+	result  Result
 }
-
-// The phases of a try. A stalled upload is not held against the backend.
-var (
-	phaseUpload    = &failure{kind: IdleTimeout, blameless: true}
-	phaseFirstByte = &failure{kind: FirstByteTimeout}
-	phaseIdle      = &failure{kind: IdleTimeout}
-)
 
 // run makes the try and carries the answer back. It returns nil when the
 // client was given an answer, or part of one.
-func (a *attempt) run(parent context.Context) (failed *failure) {
+func (a *attempt) run(x *exchange, number int, after *failure) (failed *failure) {
+	a.exchange, a.number, a.result = x, number, Result{GRPC: -1}
 	defer a.lease.Release()
-	ctx, cancel := context.WithCancelCause(parent)
-	defer cancel(nil)
-	a.ctx = ctx
-	a.dog.bite = func(f *failure) { cancel(f) }
-	defer a.dog.stop()
-	a.result.GRPC = -1
-
-	out := a.request(a.lease.Server())
-	if a.body != nil {
-		// The transport does not give up a try while it waits for the client's
-		// next byte, so that wait has to end with the try.
-		var ending sync.WaitGroup
-		ending.Add(1)
-		stop := context.AfterFunc(ctx, func() {
-			defer ending.Done()
-			a.hangUp(time.Now())
-		})
-		defer func() {
-			switch {
-			case !stop():
-				ending.Wait() // the writer must not be touched after we return
-			case failed == nil && a.halfRead():
-				a.swallow()
-			}
-		}()
-	}
+	forward(&a.out, a.r)
+	a.http.Sticky.strip(&a.out.Header)
 	reason := ""
-	if a.after != nil {
-		reason = string(a.after.kind)
+	if after != nil {
+		reason = string(after.kind)
 	}
-	a.trace = a.exchange.trace.Attempt(out, a.lease.Server(), a.number, reason)
-	defer func() { a.trace.End(a.result) }()
-
-	sent := time.Now()
-	resp, err := a.transport().RoundTrip(out)
-	a.relay.Lock()
-	a.final = true
-	a.relay.Unlock()
-	if err == nil && ctx.Err() != nil { // an answer to half a request, say
-		resp.Body.Close()
-		err = ctx.Err()
+	a.trace = x.trace.Attempt(&a.out, a.lease.Server(), number, reason)
+	defer func() {
+		a.trace.End(a.result)
+		a.trace = nil
+	}()
+	begun := a.http.clock.Now()
+	if f := a.ask(); f != nil {
+		return a.fail(f)
 	}
-	if err != nil {
-		return a.fail(err)
+	a.took = a.http.clock.Now() - begun
+	defer a.leave()
+	a.result.Status, a.result.Major = a.resp.Status, a.resp.Major
+	if a.resp.Status == 101 {
+		return a.switchProtocols()
 	}
-	defer resp.Body.Close()
-	took := time.Since(sent)
-	a.result.Status, a.result.Major = resp.StatusCode, resp.ProtoMajor
-	if resp.StatusCode == http.StatusSwitchingProtocols {
-		return a.switchProtocols(resp, took)
-	}
-	a.answer(resp, took)
+	a.respond()
 	return nil
 }
 
-// hangUp ends reads of the request's body at a moment. The connection must not
-// be used for another request then, since the rest of this one would be taken
-// for it; see halfRead.
-func (a *attempt) hangUp(at time.Time) { _ = http.NewResponseController(a.w).SetReadDeadline(at) }
-
-// halfRead tells that an answer leaves a part of the request on an HTTP/1
-// connection, which has to end with it.
-func (a *attempt) halfRead() bool {
-	return a.body != nil && !a.body.ended.Load() && a.r.ProtoMajor == 1
-}
-
-// swallow takes in some more of the body of a client that was answered early:
-// if its connection were closed at once, what it still sends would have it
-// reset, and the answer with it.
-func (a *attempt) swallow() {
-	_ = a.body.seal()
-	_ = http.NewResponseController(a.w).Flush()
-	a.hangUp(time.Now().Add(linger))
-	_, _ = io.CopyN(io.Discard, a.r.Body, 256<<10)
-}
-
-// transport is the one that the backend is spoken to by.
-func (a *attempt) transport() *http.Transport {
-	switch a.http.Backend {
-	case H2C:
-		return a.http.http2
-	case HTTP1:
-		return a.http.http1
-	}
-	if isGRPC(a.r.Header) {
-		return a.http.http2
-	}
-	return a.http.http1
-}
-
-// request makes what is sent to server from what the client sent. Nothing of
-// it is shared with other tries, since a transport may still be reading one
-// that failed.
-func (a *attempt) request(server *lb.Server) *http.Request {
-	r := a.r
-	u := new(url.URL)
-	*u = *r.URL
-	u.Scheme, u.Host, u.User = "http", authorityOf(server.Address), nil
-	out := &http.Request{
-		Method: r.Method,
-		URL:    u,
-		Proto:  "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: endToEnd(r.Header),
-		Host:   r.Host,
-		// A length of -1 with a body means chunks.
-		ContentLength: r.ContentLength,
-		Trailer:       r.Trailer,
-	}
-	if out.Host == "" {
-		out.Host = "localhost" // HTTP/1.0 need not name one
-	}
-	if hasBody(r) {
-		a.body = &requestBody{from: r.Body, try: a}
-		out.Body = a.body
-	}
-	forwarded(out.Header, r)
-	a.http.Sticky.strip(out.Header)
-	if hasToken(r.Header["Te"], "trailers") {
-		out.Header["Te"] = []string{"trailers"}
-	}
-	if to := upgrade(r.Header); to != "" && r.ProtoMajor == 1 {
-		out.Header["Connection"] = []string{"Upgrade"}
-		out.Header["Upgrade"] = []string{to}
-	}
-	if _, ok := out.Header["User-Agent"]; !ok {
-		out.Header["User-Agent"] = nil // or the transport adds its own
-	}
-	if !idempotent(r.Method) {
-		// The transport takes this header, spelled this way, as leave to send
-		// a request again. Whether to is ours to decide.
-		if key, ok := out.Header["Idempotency-Key"]; ok {
-			delete(out.Header, "Idempotency-Key")
-			out.Header["idempotency-key"] = key
+// ask sends the request and reads the head of the answer. A connection that
+// proves stale is replaced, which is not a further try: the server has done
+// nothing for the request, or may do it again without harm and has at most
+// lost a connection that was idle.
+func (a *attempt) ask() *failure {
+	for again := false; ; again = true {
+		b, f := a.connect(again)
+		if f != nil {
+			return f
 		}
-		delete(out.Header, "X-Idempotency-Key")
+		if a.backend = b; a.attach(b) == nil {
+			err := a.send(b)
+			if err == nil {
+				err = a.readHead(b)
+			}
+			if err == nil {
+				return nil
+			}
+			if f = failed(err, a.stopped()); f.kind == Reset && !f.gone && b.Unsent() {
+				f = &failure{kind: Reset, err: err, unsent: true}
+			}
+		} else {
+			f = failed(nil, a.stopped())
+		}
+		stale := !again && b.Reused() && f.kind == Reset && a.stopped() == nil
+		a.leave()
+		if !stale || !f.unsent && !idempotent(a.r.Method) || a.body.lost {
+			return f
+		}
 	}
-	return out.WithContext(httptrace.WithClientTrace(a.ctx, &httptrace.ClientTrace{
-		WroteHeaders:   func() { a.head.Store(true) },
-		WroteRequest:   a.wroteRequest,
-		Got1xxResponse: a.interim,
-	}))
 }
 
-// wroteRequest is when the wait for the answer begins. What came before has
-// bounds of its own: the dialer's, and that of reading the body.
-func (a *attempt) wroteRequest(info httptrace.WroteRequestInfo) {
-	if info.Err == nil {
-		a.dog.watch(phaseFirstByte, a.http.Timeouts.FirstByte)
+// leave ends the use of the backend.
+func (a *attempt) leave() {
+	b := a.backend
+	if b == nil {
+		return
 	}
+	if !a.body.ended.Load() {
+		b.Interrupt() // what sends the body may be waiting for it
+	}
+	a.body.halt()
+	a.attach(nil)
+	a.backend = nil
+	b.Release()
 }
 
-// interim passes an interim answer on, such as 103. The transport deals with
-// 100 itself, and the HTTP server has told the client so when we asked for the
-// body.
-func (a *attempt) interim(code int, header textproto.MIMEHeader) error {
-	a.relay.Lock()
-	defer a.relay.Unlock()
-	if a.final || code == http.StatusContinue || a.r.ProtoMajor == 1 && a.r.ProtoMinor == 0 {
-		return nil
+// send sends the head and what there is of the body, and has the rest carried.
+func (a *attempt) send(b backend) error {
+	a.deadlines.first.Store(true)
+	if err := a.body.head(); err != nil {
+		return err
 	}
-	h := a.w.Header()
-	for name, values := range endToEnd(http.Header(header)) {
-		h[name] = values
+	all := a.body.ended.Load()
+	if err := b.Send(&a.out, a.body.kept, all); err != nil {
+		return err
 	}
-	a.w.WriteHeader(code)
-	for name := range header {
-		delete(h, name)
+	if all {
+		a.sent()
+	} else {
+		a.body.carry(b)
 	}
 	return nil
+}
+
+// sent begins the wait for the answer. What came before has bounds of its own.
+func (a *attempt) sent() {
+	if a.deadlines.first.Load() {
+		a.within(&a.deadlines.answer, a.http.Timeouts.FirstByte)
+	}
+}
+
+// maxInterim bounds the interim answers to one request.
+const maxInterim = 16
+
+// readHead reads the final answer's head, and passes interim ones on.
+func (a *attempt) readHead(b backend) error {
+	for n := 0; ; n++ {
+		if err := b.ReadHead(&a.resp); err != nil {
+			return err
+		}
+		if a.resp.Status >= 200 || a.resp.Status == 101 {
+			a.deadlines.first.Store(false)
+			a.deadlines.answer.Store(0)
+			return nil
+		}
+		if n == maxInterim {
+			return fmt.Errorf("it sent more than %d interim answers", maxInterim)
+		}
+		if a.r.Major == 1 && a.r.Minor == 0 {
+			continue // HTTP/1.0 knows none
+		}
+		a.answer.Reset()
+		a.answer.Status = a.resp.Status
+		message.EndToEnd(&a.answer.Header, &a.resp.Header)
+		if a.client.Interim(&a.answer) != nil {
+			return clientGone
+		}
+		if a.body.ended.Load() {
+			a.sent()
+		}
+	}
 }
 
 // fail judges a try that brought no answer.
-func (a *attempt) fail(err error) *failure {
-	f := failed(err, context.Cause(a.ctx))
-	if !a.timedOut() {
-		if a.body != nil {
-			if read := a.body.failure(); read != nil {
-				f = &failure{kind: BadRequest, err: read, blameless: true}
-				// Short of its length: the client is no more there to be told.
-				a.gone = errors.Is(read, io.ErrUnexpectedEOF)
-			}
-		}
-		if a.gone || a.r.Context().Err() != nil {
-			a.gone, a.result.Cancelled = true, true
-			return f
-		}
+func (a *attempt) fail(f *failure) *failure {
+	a.leave()
+	a.deadlines.first.Store(false)
+	a.deadlines.answer.Store(0)
+	if f.gone {
+		a.result.Cancelled = true
+		return f
 	}
 	a.result.Error = string(f.kind)
 	if !f.blameless {
 		a.lease.Fail(f)
 	}
-	f.closes = a.halfRead() && a.body.state.Load() != untouched
 	return f
 }
 
-// timedOut tells that it was we who ended the try. The request's own context
-// does not tell that: hangUp ends it too.
-func (a *attempt) timedOut() bool {
-	_, ours := errors.AsType[*failure](context.Cause(a.ctx))
-	return ours
-}
-
-// repeatable tells whether the request may go to another backend after f. What
+// repeatable tells whether the request may go to another server after f. What
 // never reached one may, whatever it is. What may have been worked on may only
-// if working on it twice does no harm, and if nothing of its body was sent,
-// since we keep none of it.
+// if working on it twice does no harm. In any case all that was sent of its
+// body must still be there.
 func (a *attempt) repeatable(f *failure) bool {
-	if f.kind == RequestTimeout || f.kind == BadRequest {
+	if f.kind == RequestTimeout || f.kind == BadRequest || f == uploadStalled || a.body.lost {
 		return false
 	}
-	if a.body != nil && !a.body.seal() {
-		return false
-	}
-	return f.connecting() || !a.head.Load() || idempotent(a.r.Method)
+	return f.connecting() || f.unsent || idempotent(a.r.Method)
 }
 
-// requestBody is a request's body as one try sends it.
-type requestBody struct {
-	from  io.Reader
-	try   *attempt
-	state atomic.Int32 // untouched, touched or sealed
-	read  atomic.Int64 // bytes
-	ended atomic.Bool  // it was read to its end
-	err   atomic.Pointer[error]
+// idempotent tells whether doing it twice is as good as once (RFC 9110
+// section 9.2.2).
+func idempotent(method []byte) bool {
+	switch string(method) {
+	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
+		return true
+	}
+	return false
 }
 
-const (
-	untouched = iota
-	touched
-	sealed
-)
-
-var errSealed = errors.New("the try that this body was for has ended")
-
-func (b *requestBody) Read(p []byte) (int, error) {
-	if !b.state.CompareAndSwap(untouched, touched) && b.state.Load() == sealed {
-		return 0, errSealed
+// respond carries the server's answer to the client.
+func (a *attempt) respond() {
+	h, resp := &a.answer, &a.resp
+	h.Reset()
+	h.Status, h.Length, h.Declared = resp.Status, resp.Length, resp.Declared
+	h.Last = a.last || !a.body.ended.Load()
+	message.EndToEnd(&h.Header, &resp.Header)
+	a.keepSession(&h.Header)
+	a.begun = true
+	a.exchange.result.Status, a.exchange.result.Major = resp.Status, resp.Major
+	if err := a.stream(); err != nil {
+		a.breakOff(err)
+		return
 	}
-	b.try.dog.watch(phaseUpload, b.try.http.Timeouts.Idle)
-	n, err := b.from.Read(p)
-	switch {
-	case errors.Is(err, io.EOF), b.read.Add(int64(n)) == b.try.r.ContentLength:
-		b.ended.Store(true)
-	case err != nil:
-		b.err.Store(&err)
-	}
-	return n, err
+	a.judge()
 }
 
-// Close leaves the client's body open for the next try.
-func (b *requestBody) Close() error { return nil }
-
-// seal keeps the body from being read any more, and tells whether none of it
-// was.
-func (b *requestBody) seal() bool { return b.state.Swap(sealed) == untouched }
-
-// failure is what went wrong in reading from the client, nil for nothing.
-func (b *requestBody) failure() error {
-	if err := b.err.Load(); err != nil {
-		return *err
+// keepSession has the client come back to the server that answers, where it
+// would not by itself.
+func (a *attempt) keepSession(h *message.Header) {
+	if token := a.lease.Token(); a.http.Sticky.Cookie != "" && token != a.prefer {
+		a.http.Sticky.set(h, token)
 	}
+}
+
+// breakOff ends an answer of which the client has a part.
+func (a *attempt) breakOff(err error) {
+	a.cut = true
+	f := failed(err, a.stopped())
+	if f.gone {
+		a.result.Cancelled, a.exchange.result.Cancelled = true, true
+		return
+	}
+	a.result.Error = string(f.kind)
+	a.exchange.fail(f)
+	if !f.blameless {
+		a.lease.Fail(f)
+	}
+}
+
+// stream carries head and body. What comes piece by piece goes on so, since
+// someone may wait for each.
+func (a *attempt) stream() error {
+	b, c := a.backend, a.client
+	none := a.resp.Length == 0
+	a.deliver()
+	if c.Respond(&a.answer, none) != nil {
+		return clientGone
+	}
+	if none {
+		a.delivered()
+		return nil
+	}
+	for {
+		if !b.Buffered() {
+			if c.Flush() != nil {
+				return clientGone
+			}
+			a.delivered()
+			a.within(&a.deadlines.answer, a.http.Timeouts.Idle)
+		}
+		piece, err := b.NextBody()
+		a.deadlines.answer.Store(0)
+		a.deliver()
+		a.exchange.result.Sent += int64(len(piece))
+		if len(piece) > 0 && c.WriteBody(piece) != nil {
+			return clientGone
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			_ = c.Flush() // what there is
+			return err
+		}
+	}
+	if c.Finish(&a.resp.Trailer) != nil {
+		return clientGone
+	}
+	a.delivered()
 	return nil
 }
+
+// judge tells the balancer how the server did. An answer that says a server
+// further on is at fault or that this one is overloaded counts against it; any
+// other, also one that says the request is wrong, shows that it works.
+func (a *attempt) judge() {
+	if a.resp.IsGRPC() {
+		status := a.resp.Trailer.Get(message.GRPCStatus)
+		if status == nil {
+			status = a.resp.Header.Get(message.GRPCStatus) // the answer has trailers only
+		}
+		if code, err := strconv.Atoi(string(status)); err == nil {
+			a.result.GRPC, a.exchange.result.GRPC = code, code
+		}
+	}
+	switch {
+	case a.resp.Status >= 502 && a.resp.Status <= 504:
+		a.lease.Fail(fmt.Errorf("it answered %d", a.resp.Status))
+	case a.result.GRPC == 14:
+		a.lease.Fail(errUnavailable)
+	default:
+		a.lease.Record(a.took)
+	}
+}
+
+var errUnavailable = errors.New("it answered grpc-status 14 (unavailable)")

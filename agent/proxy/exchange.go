@@ -3,25 +3,73 @@ package proxy
 import (
 	"context"
 	"errors"
-	"net/http"
+	"fmt"
 	"runtime/debug"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/socket"
 	"github.com/outrigger-sidecar/outrigger/lb"
 )
 
-// exchange is one request on its way and its answer on the way back.
+// exchange is one request on its way and its answer on the way back, whatever
+// HTTP they are in. It is used over and over: what it holds stays, so that
+// requests take no memory in the long run.
 type exchange struct {
 	http   *HTTP
-	w      http.ResponseWriter
-	r      *http.Request
-	start  time.Time
+	client client // guarded by mu where another goroutine asks
+	alarm  *socket.Alarm
+	r      *message.Request
+	ip     string // of the client; "" for a unix socket
+	start  time.Duration
 	trace  Exchange
 	result Result
-	begun  bool   // some of the answer was sent
-	cut    bool   // the answer must be seen to be incomplete
-	gone   bool   // the client is not there any more
+	query  lb.Query
 	prefer uint64 // the token of the client's session; 0 for none
+	last   bool   // the client's connection is to end with this exchange
+	begun  bool   // some of the final answer was sent
+	cut    bool   // the answer must be seen to be incomplete
+	body   upload // the request's body
+	try    attempt
+	answer message.Response // as it goes to the client
+
+	deadlines deadlines
+	writing   atomic.Bool // the client is being written to
+
+	mu      sync.Mutex // guards what follows
+	active  bool
+	cause   *failure // why it was stopped
+	backend backend  // what stop interrupts
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+}
+
+// run carries the request r of a client to a backend, and the answer back.
+func (x *exchange) run(c client, r *message.Request, ip string) {
+	x.begin(c, r, ip)
+	defer x.end()
+	if n := x.http.inFlight.Add(1); x.http.Limits.MaxRequests > 0 && n > int64(x.http.Limits.MaxRequests) {
+		x.refuse(&failure{kind: AtCapacity, err: fmt.Errorf("max_requests = %d are in flight", x.http.Limits.MaxRequests)})
+		return
+	}
+	x.http.budget.deposit()
+	x.forward()
+}
+
+func (x *exchange) begin(c client, r *message.Request, ip string) {
+	x.mu.Lock()
+	x.client, x.active = c, true
+	x.mu.Unlock()
+	x.r, x.ip, x.start = r, ip, x.http.clock.Now()
+	x.result = Result{GRPC: -1}
+	x.last = r.Last || x.http.draining.Load()
+	x.http.Meter.Active.Add(1)
+	x.trace = x.http.Observer.Begin(r)
+	x.within(&x.deadlines.total, x.http.Timeouts.Request)
+	x.alarm.Earlier(x.start + glance)
+	x.body.begin(x)
 }
 
 // end closes the books, and deals with a fault of this program: the one
@@ -35,41 +83,49 @@ func (x *exchange) end() {
 			x.refuse(&failure{kind: Internal})
 		}
 	}
+	x.http.inFlight.Add(-1)
+	if x.cut {
+		x.client.Abort()
+	}
 	m := x.http.Meter
-	m.Took.Add(time.Since(x.start))
+	m.Took.Add(x.http.clock.Now() - x.start)
 	m.Requests.Add(1)
 	if x.result.Status >= 500 || x.result.Error != "" {
 		m.Errors.Add(1)
 	}
-	m.Active.Add(-1)
+	x.result.Received = x.body.received
 	x.trace.End(x.result)
-	if x.cut {
-		// What there is goes out, and then the connection breaks: else net/http
-		// keeps back a short answer as a whole, and the client sees none.
-		if x.begun {
-			_ = http.NewResponseController(x.w).Flush()
-		}
-		panic(http.ErrAbortHandler)
+	m.Active.Add(-1)
+	x.forget()
+}
+
+// reject answers what came in instead of a request that can be understood.
+func (x *exchange) reject(c client, r *message.Request, ip string, f *failure) {
+	x.begin(c, r, ip)
+	defer x.end()
+	x.http.inFlight.Add(1)
+	x.refuse(f)
+}
+
+// forget makes the exchange ready for another request.
+func (x *exchange) forget() {
+	x.mu.Lock()
+	if x.cancel != nil {
+		x.cancel(nil)
 	}
+	x.active, x.cause, x.client, x.backend, x.ctx, x.cancel = false, nil, nil, nil, nil, nil
+	x.mu.Unlock()
+	x.deadlines = deadlines{}
+	x.writing.Store(false)
+	x.query = lb.Query{Tried: x.query.Tried[:0]}
+	x.r, x.trace, x.prefer, x.begun, x.cut = nil, nil, 0, false, false
 }
 
 // forward sends the request to one backend after another, as long as that is
 // safe, until one answers.
 func (x *exchange) forward() {
-	ctx := x.r.Context()
-	if d := x.http.Timeouts.Request; d > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, d, &failure{kind: RequestTimeout, blameless: true})
-		defer cancel()
-	}
-	if hasBody(x.r) && x.r.ProtoMajor == 1 {
-		// Else the HTTP server swallows the rest of the body as soon as the
-		// answer begins.
-		_ = http.NewResponseController(x.w).EnableFullDuplex()
-	}
-	query := lb.Query{Key: x.http.key(x.r)}
-	x.prefer = x.http.Sticky.token(x.r.Header["Cookie"])
-	query.Prefer = x.prefer
+	x.prefer = x.http.Sticky.token(&x.r.Header)
+	x.query.Key, x.query.Prefer = x.http.key(x.r, x.ip), x.prefer
 	var last *failure
 	for n := 0; ; n++ {
 		if last != nil && !x.http.budget.withdraw() {
@@ -77,28 +133,27 @@ func (x *exchange) forward() {
 			x.refuse(last)
 			return
 		}
-		lease, err := x.http.Balancer.Acquire(ctx, query)
-		if err != nil {
+		var err error
+		if x.try.lease, err = x.http.Balancer.Acquire(waiting{x}, x.query); err != nil {
 			x.unplaced(err, last)
 			return
 		}
 		if last != nil {
 			x.http.Meter.Retries.Add(1)
 		}
-		a := attempt{exchange: x, lease: &lease, number: n, after: last}
 		x.result.Attempts++
-		if last = a.run(ctx); last == nil {
+		if last = x.try.run(x, n, last); last == nil {
 			return
 		}
-		if x.gone {
+		if last.gone {
 			x.giveUp()
 			return
 		}
-		if n >= x.http.Retry.Max || !a.repeatable(last) {
+		if n >= x.http.Retry.Max || !x.try.repeatable(last) {
 			x.refuse(last)
 			return
 		}
-		query.Tried = append(query.Tried, lease.Server().ID)
+		x.query.Tried = append(x.query.Tried, x.try.lease.Server().ID)
 	}
 }
 
@@ -109,12 +164,12 @@ func (x *exchange) unplaced(err error, last *failure) {
 	if last != nil {
 		x.http.budget.refund()
 	}
-	ours, timedOut := errors.AsType[*failure](err)
+	ours, stopped := errors.AsType[*failure](err)
 	switch {
-	case timedOut:
-		x.refuse(ours)
-	case errors.Is(err, context.Canceled):
+	case stopped && ours.gone:
 		x.giveUp()
+	case stopped:
+		x.refuse(ours)
 	case last != nil:
 		x.refuse(last)
 	default:
@@ -124,30 +179,39 @@ func (x *exchange) unplaced(err error, last *failure) {
 
 // giveUp ends an exchange whose client is not there any more.
 func (x *exchange) giveUp() {
-	x.result.Cancelled, x.cut = true, true // or net/http answers for us
-}
-
-func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }
-
-// idempotent tells whether doing it twice is as good as once (RFC 9110
-// section 9.2.2).
-func idempotent(method string) bool {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
-		return true
-	}
-	return false
+	x.result.Cancelled, x.cut = true, true
 }
 
 // refuse answers the client ourselves.
 func (x *exchange) refuse(f *failure) {
 	x.begun = true
 	x.fail(f)
-	x.result.Major = x.r.ProtoMajor
-	if isGRPC(x.r.Header) {
+	x.result.Major = x.r.Major
+	if x.r.IsGRPC() {
 		x.result.GRPC = kinds[f.kind].grpc
 	}
-	x.result.Status = f.answer(x.w, x.r, x.http.Upstream)
+	status, text := f.describe(&x.answer, x.r, x.http.Upstream)
+	x.result.Status, x.result.Sent = status, int64(len(text))
+	x.answer.Last = x.answer.Last || x.last || !x.body.ended.Load()
+	x.deliver()
+	err := x.client.Respond(&x.answer, len(text) == 0)
+	if err == nil && len(text) > 0 {
+		if err = x.client.WriteBody(text); err == nil {
+			err = x.client.Finish(nil)
+		}
+	}
+	x.cut = err != nil
+}
+
+// deliver and delivered enclose what may wait for the client to read.
+func (x *exchange) deliver() {
+	x.writing.Store(true)
+	x.within(&x.deadlines.deliver, x.http.Timeouts.Idle)
+}
+
+func (x *exchange) delivered() {
+	x.deadlines.deliver.Store(0)
+	x.writing.Store(false)
 }
 
 func (x *exchange) fail(f *failure) {

@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"strconv"
 	"strings"
 	"syscall"
 
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/socket"
 	"github.com/outrigger-sidecar/outrigger/lb"
 )
 
@@ -74,8 +75,11 @@ type failure struct {
 	err    error
 	// blameless says that the backend could do nothing about it.
 	blameless bool
-	// closes says that the client's connection must end with the answer.
-	closes bool
+	// gone says that there is no client any more to be told.
+	gone bool
+	// unsent says that it is proven that nothing of the request reached the
+	// backend, though there was a connection.
+	unsent bool
 }
 
 func (f *failure) Error() string {
@@ -111,21 +115,18 @@ func unselected(err error) *failure {
 	return &failure{kind: NoBackend, err: err}
 }
 
-// failed makes a failure of what a transport or a dialer returned. The cause
-// is that of the try's context, which tells our own timeouts apart.
-func failed(err, cause error) *failure {
-	if f, ok := errors.AsType[*failure](cause); ok {
+// failed makes a failure of what went wrong with a backend, unless the exchange
+// was stopped, for a cause of ours.
+func failed(err error, cause *failure) *failure {
+	if cause != nil {
+		return cause
+	}
+	if f, ok := errors.AsType[*failure](err); ok {
 		return f
-	}
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
-		return undialled(err)
-	}
-	if _, ok := errors.AsType[*net.DNSError](err); ok {
-		return &failure{kind: DNS, err: err}
 	}
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET),
-		errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed), strings.Contains(err.Error(), "server closed idle connection"):
+		errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed), errors.Is(err, socket.ErrStale), errors.Is(err, socket.ErrInterrupted):
 		return &failure{kind: Reset, err: err}
 	}
 	if _, ok := errors.AsType[*net.OpError](err); ok {
@@ -150,11 +151,11 @@ func undialled(err error) *failure {
 	return &failure{kind: ConnectFailed, err: err}
 }
 
-// answer tells the client of f: in HTTP's way, or in gRPC's where it speaks
-// that. It returns the status that was sent.
-func (f *failure) answer(w http.ResponseWriter, r *http.Request, upstream string) int {
+// describe makes the answer that tells the client of f: in HTTP's way, or in
+// gRPC's where it speaks that. It returns the status and the answer's body.
+func (f *failure) describe(answer *message.Response, r *message.Request, upstream string) (status int, body []byte) {
 	k := kinds[f.kind]
-	status := k.status
+	status = k.status
 	if f.status != 0 {
 		status = f.status
 	}
@@ -162,28 +163,42 @@ func (f *failure) answer(w http.ResponseWriter, r *http.Request, upstream string
 	if f.err != nil && (f.kind == BadRequest || f.kind == NoBackend || f.kind == AtCapacity || f.kind == QueueTimeout) {
 		text += ": " + strings.TrimPrefix(f.err.Error(), "lb: ")
 	}
-	h := w.Header()
-	clear(h)
-	h.Set("Proxy-Status", "outrigger; error="+k.token+"; details="+quoted(text))
-	if isGRPC(r.Header) {
-		h.Set("Content-Type", "application/grpc")
-		h.Set("Grpc-Status", strconv.Itoa(k.grpc))
-		h.Set("Grpc-Message", text)
-		w.WriteHeader(http.StatusOK)
-		return http.StatusOK
+	answer.Reset()
+	h := &answer.Header
+	h.Add(message.ProxyStatus, "outrigger; error="+k.token+"; details="+quoted(text))
+	if r.IsGRPC() {
+		h.Add(message.ContentType, "application/grpc")
+		h.Add(message.GRPCStatus, strconv.Itoa(k.grpc))
+		h.Add(message.GRPCMessage, percent(text))
+		answer.Status = 200
+		return 200, nil
 	}
-	if status == http.StatusServiceUnavailable {
-		h.Set("Retry-After", "1")
+	if status == 503 {
+		h.Add(message.RetryAfter, "1")
 	}
-	if f.closes || f.kind == BadRequest { // what follows on it is not to be trusted
-		h.Set("Connection", "close")
+	h.Add(message.ContentType, "text/plain; charset=utf-8")
+	h.AddNamed("X-Content-Type-Options", "nosniff")
+	body = []byte(text + "\n")
+	answer.Status, answer.Length = status, int64(len(body))
+	answer.Last = f.kind == BadRequest // what follows on the connection is not to be trusted
+	if string(r.Method) == "HEAD" {
+		answer.Length, answer.Declared = 0, answer.Length
+		return status, nil
 	}
-	h.Set("Content-Type", "text/plain; charset=utf-8")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Length", strconv.Itoa(len(text)+1))
-	w.WriteHeader(status)
-	_, _ = io.WriteString(w, text+"\n")
-	return status
+	return status, body
+}
+
+// percent encodes a gRPC status message (gRPC over HTTP/2, "Status-Message").
+func percent(s string) string {
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		if c < ' ' || c > '~' || c == '%' {
+			fmt.Fprintf(&b, "%%%02X", c)
+			continue
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
 }
 
 // quoted makes a string of RFC 9651 (structured fields): ASCII, with quotes
@@ -204,9 +219,4 @@ func quoted(s string) string {
 	}
 	b.WriteByte('"')
 	return b.String()
-}
-
-func isGRPC(h http.Header) bool {
-	t, ok := strings.CutPrefix(h.Get("Content-Type"), "application/grpc")
-	return ok && (t == "" || t[0] == '+' || t[0] == ';')
 }

@@ -4,64 +4,95 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/net/netutil"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/http1"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/socket"
 )
 
 // HTTP serves an upstream over HTTP/1.1 and, by prior knowledge, HTTP/2 on one
 // port. Create it with NewHTTP.
 type HTTP struct {
 	Options
-	server   *http.Server
-	http1    *http.Transport
-	http2    *http.Transport
-	key      func(*http.Request) string
+	clock    *socket.Clock
+	key      func(r *message.Request, ip string) string
 	budget   *budget
+	pool     *pool
 	inFlight atomic.Int64
 	draining atomic.Bool
 	tunnels  *tunnels
-	open     connections
+	sessions sync.Pool // of *session
+	heads    http1.Limits
+	slots    chan struct{} // one for each connection, where they are limited
+
+	running sync.WaitGroup // connections, and the clock
+	stop    context.CancelFunc
+
+	mu    sync.Mutex
+	conns map[*connection]struct{}
+	quiet chan struct{} // gets a word when the last connection is gone
 }
 
-// NewHTTP makes a server. It starts nothing.
+// NewHTTP makes a server. It listens to nothing yet.
 func NewHTTP(o Options) *HTTP {
 	h := &HTTP{
 		Options: o,
-		http1:   newTransport(o, false),
-		http2:   newTransport(o, true),
+		clock:   socket.NewClock(),
 		key:     keyOf(o.HashOn),
 		budget:  newBudget(o.Retry),
+		heads:   http1.Limits{Bytes: o.Limits.MaxHeaderBytes},
 		tunnels: newTunnels(),
-		open:    connections{quiet: make(chan struct{}, 1)},
+		conns:   make(map[*connection]struct{}),
+		quiet:   make(chan struct{}, 1),
 	}
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true)
-	h.server = &http.Server{
-		Handler:           h,
-		Protocols:         protocols,
-		ReadHeaderTimeout: o.Timeouts.Header,
-		IdleTimeout:       o.Timeouts.KeepAlive,
-		MaxHeaderBytes:    o.Limits.MaxHeaderBytes,
-		ErrorLog:          o.ErrorLog,
-		ConnState:         h.connState,
+	h.pool = newPool(o, h.clock)
+	h.sessions.New = func() any { return newSession(h) }
+	if o.Limits.MaxConnections > 0 {
+		h.slots = make(chan struct{}, o.Limits.MaxConnections)
 	}
+	ctx, stop := context.WithCancel(context.Background())
+	h.stop = stop
+	h.running.Go(func() { h.clock.Run(ctx) })
 	return h
 }
 
 // Serve implements Server.
 func (h *HTTP) Serve(l net.Listener) error {
-	if limit := h.Limits.MaxConnections; limit > 0 {
-		l = netutil.LimitListener(l, limit)
+	if err := accept(l, h.slots, h.welcome); err != nil {
+		return fmt.Errorf("upstream %q: %w", h.Upstream, err)
 	}
-	err := h.server.Serve(rejecting{l, h.Upstream})
-	if err == http.ErrServerClosed || isClosed(err) {
-		return nil
+	return nil
+}
+
+// welcome takes a connection from the app.
+func (h *HTTP) welcome(conn net.Conn) {
+	c := newConnection(h, conn)
+	h.Meter.Connections.Add(1)
+	h.mu.Lock()
+	h.conns[c] = struct{}{}
+	h.mu.Unlock()
+	h.running.Go(c.serve)
+}
+
+// farewell is the end of one.
+func (h *HTTP) farewell(c *connection) {
+	h.Meter.Connections.Add(-1)
+	h.mu.Lock()
+	delete(h.conns, c)
+	last := len(h.conns) == 0
+	h.mu.Unlock()
+	if last {
+		select {
+		case h.quiet <- struct{}{}:
+		default:
+		}
 	}
-	return fmt.Errorf("upstream %q: %w", h.Upstream, err)
+	if h.slots != nil {
+		<-h.slots
+	}
 }
 
 // linger is how long connections without a request under way stay open once
@@ -74,79 +105,43 @@ func (h *HTTP) Drain(ctx context.Context) {
 	h.draining.Store(true)
 	timer := time.NewTimer(linger)
 	defer timer.Stop()
-	for waiting := h.open.count.Load() > 0; waiting; {
-		select {
-		case <-h.open.quiet:
-			waiting = h.open.count.Load() > 0
-		case <-timer.C:
-			waiting = false
-		case <-ctx.Done():
-			waiting = false
-		}
-	}
-	if err := h.server.Shutdown(ctx); err != nil {
-		_ = h.server.Close()
-	}
+	h.await(ctx, timer.C)
+	h.each((*connection).shutDown)
+	h.await(ctx, nil)
+	h.each((*connection).cut)
 	h.tunnels.drain(ctx)
-	h.http1.CloseIdleConnections()
-	h.http2.CloseIdleConnections()
+	h.pool.close()
+	h.stop()
+	h.running.Wait()
 }
 
-// connections counts those from the app.
-type connections struct {
-	count atomic.Int64
-	quiet chan struct{} // gets a word when count falls to 0
-}
-
-func (h *HTTP) connState(_ net.Conn, state http.ConnState) {
-	switch state {
-	case http.StateNew:
-		h.open.count.Add(1)
-		h.Meter.Connections.Add(1)
-	case http.StateClosed, http.StateHijacked:
-		h.Meter.Connections.Add(-1)
-		if h.open.count.Add(-1) == 0 {
-			select {
-			case h.open.quiet <- struct{}{}:
-			default:
-			}
+// await waits until no connection is left, or for one of its ends.
+func (h *HTTP) await(ctx context.Context, enough <-chan time.Time) {
+	for h.open() > 0 {
+		select {
+		case <-h.quiet:
+		case <-enough:
+			return
+		case <-ctx.Done():
+			return
 		}
 	}
 }
 
-// ServeHTTP carries one request.
-func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h.Meter.Active.Add(1)
-	x := &exchange{http: h, w: w, r: r, start: time.Now(), result: Result{GRPC: -1}}
-	x.trace = h.Observer.Begin(r)
-	defer x.end()
-	if h.draining.Load() {
-		w.Header().Set("Connection", "close") // on HTTP/2 this sends GOAWAY
-	}
-	if n := h.inFlight.Add(1); h.Limits.MaxRequests > 0 && n > int64(h.Limits.MaxRequests) {
-		h.inFlight.Add(-1)
-		x.refuse(&failure{kind: AtCapacity, err: fmt.Errorf("max_requests = %d are in flight", h.Limits.MaxRequests)})
-		return
-	}
-	defer h.inFlight.Add(-1)
-	if f := unacceptable(r); f != nil {
-		x.refuse(f)
-		return
-	}
-	h.budget.deposit()
-	x.forward()
+func (h *HTTP) open() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.conns)
 }
 
-// unacceptable says what is wrong with a request that no backend must see.
-func unacceptable(r *http.Request) *failure {
-	bad := func(status int, format string, args ...any) *failure {
-		return &failure{kind: BadRequest, status: status, err: fmt.Errorf(format, args...)}
+func (h *HTTP) each(f func(*connection)) {
+	h.mu.Lock()
+	all := make([]*connection, 0, len(h.conns))
+	for c := range h.conns {
+		all = append(all, c)
 	}
-	switch {
-	case r.Method == http.MethodConnect:
-		return bad(http.StatusMethodNotAllowed, "CONNECT is not for this proxy: it reaches one upstream, at this address")
-	case len(r.Header["Transfer-Encoding"]) > 0:
-		return bad(http.StatusNotImplemented, "unknown transfer coding")
+	h.mu.Unlock()
+	for _, c := range all {
+		f(c)
 	}
-	return nil
 }

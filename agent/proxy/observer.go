@@ -1,8 +1,7 @@
 package proxy
 
 import (
-	"net/http"
-
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
 	"github.com/outrigger-sidecar/outrigger/lb"
 )
 
@@ -10,20 +9,21 @@ import (
 // return, are called on the request's own way, so they must not block.
 type Observer interface {
 	// Begin is called when a request's head has been read.
-	Begin(r *http.Request) Exchange
+	Begin(r *message.Request) Exchange
 }
 
-// Exchange follows one request.
+// Exchange follows one request. What it is shown is good until End returns.
 type Exchange interface {
-	// Attempt is called before a try is sent to a server. It may set headers
-	// on out, such as those that carry a trace. Number counts from 0; the
+	// Attempt is called before a try is sent to a server. It may set fields
+	// of out, such as those that carry a trace. Number counts from 0; the
 	// reason is why the try before failed, "" for the first.
-	Attempt(out *http.Request, server *lb.Server, number int, reason string) Attempt
-	// End is called once, when the answer has been sent or given up.
+	Attempt(out *message.Request, server *lb.Server, number int, reason string) Attempt
+	// End is called once, when the answer has been sent or given up. The
+	// exchange is not used any more then.
 	End(Result)
 }
 
-// Attempt follows one try. End is called once.
+// Attempt follows one try. End is called once, before that of its exchange.
 type Attempt interface {
 	End(Result)
 }
@@ -36,15 +36,17 @@ type Result struct {
 	Cancelled bool   // the client went away
 	GRPC      int    // the gRPC status, -1 when it is no gRPC or none was received
 	Attempts  int    // tries made (of an exchange)
+	Received  int64  // bytes of the request's body that came from the app
+	Sent      int64  // bytes of the answer's body that went to the app
 }
 
 // Unobserved is the observer that does nothing.
 type Unobserved struct{}
 
 // Begin implements Observer.
-func (Unobserved) Begin(*http.Request) Exchange { return unobserved{} }
+func (Unobserved) Begin(*message.Request) Exchange { return unobserved{} }
 
 type unobserved struct{}
 
-func (unobserved) Attempt(*http.Request, *lb.Server, int, string) Attempt { return unobserved{} }
-func (unobserved) End(Result)                                             {}
+func (unobserved) Attempt(*message.Request, *lb.Server, int, string) Attempt { return unobserved{} }
+func (unobserved) End(Result)                                                {}

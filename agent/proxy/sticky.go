@@ -1,12 +1,12 @@
 package proxy
 
 import (
-	"fmt"
-	"net/http"
-	"net/textproto"
+	"bytes"
+	"encoding/hex"
 	"strconv"
-	"strings"
 	"time"
+
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
 )
 
 // Sticky keeps clients at the backend that served them first, whatever the
@@ -20,12 +20,15 @@ type Sticky struct {
 
 // token is the token in the first cookie of that name which holds one; 0 for
 // none. What cannot be read counts as absent: it is replaced by the answer.
-func (s Sticky) token(cookies []string) uint64 {
+func (s Sticky) token(h *message.Header) uint64 {
 	if s.Cookie == "" {
 		return 0
 	}
-	for _, line := range cookies {
-		for pair := range strings.SplitSeq(line, ";") {
+	for f := range h.All() {
+		if f.Key != message.Cookie {
+			continue
+		}
+		for pair := range bytes.SplitSeq(f.Value, semicolon) {
 			if value, ok := s.own(pair); ok {
 				if token := parseToken(value); token != 0 {
 					return token
@@ -36,18 +39,20 @@ func (s Sticky) token(cookies []string) uint64 {
 	return 0
 }
 
+var semicolon = []byte{';'}
+
 // own is the value of the cookie if pair is one of that name.
-func (s Sticky) own(pair string) (value string, ok bool) {
-	name, value, ok := strings.Cut(pair, "=")
-	return textproto.TrimString(value), ok && textproto.TrimString(name) == s.Cookie
+func (s Sticky) own(pair []byte) (value []byte, ok bool) {
+	name, value, ok := bytes.Cut(pair, []byte{'='})
+	return message.Trim(value), ok && string(message.Trim(name)) == s.Cookie
 }
 
 // parseToken reads what set writes, and only that; 0 for anything else.
-func parseToken(value string) uint64 {
-	if len(value) != 16 || strings.ToLower(value) != value {
+func parseToken(value []byte) uint64 {
+	if len(value) != 16 || bytes.ContainsAny(value, "ABCDEF") {
 		return 0
 	}
-	token, err := strconv.ParseUint(value, 16, 64)
+	token, err := strconv.ParseUint(string(value), 16, 64)
 	if err != nil {
 		return 0
 	}
@@ -56,57 +61,60 @@ func parseToken(value string) uint64 {
 
 // strip takes the cookie out of what a backend will see. The other cookies
 // stay as they are, byte by byte and in their order.
-func (s Sticky) strip(h http.Header) {
+func (s Sticky) strip(h *message.Header) {
 	if s.Cookie == "" {
 		return
 	}
-	lines := h["Cookie"]
-	for i, line := range lines {
-		if rest, found := s.without(line); found {
-			kept := append(make([]string, 0, len(lines)), lines[:i]...) // h shares lines with the client's request
-			if rest != "" {
-				kept = append(kept, rest)
-			}
-			for _, line := range lines[i+1:] {
-				if rest, found := s.without(line); !found || rest != "" {
-					kept = append(kept, rest)
-				}
-			}
-			if h["Cookie"] = kept; len(kept) == 0 {
-				delete(h, "Cookie")
-			}
-			return
+	emptied := false
+	for i := range h.Len() {
+		f := h.At(i)
+		if f.Key == message.Cookie && s.holds(f.Value) {
+			f.Value = s.without(h, f.Value)
+			emptied = emptied || len(f.Value) == 0
 		}
+	}
+	if emptied {
+		h.DelFunc(func(f *message.Field) bool { return f.Key == message.Cookie && len(f.Value) == 0 })
 	}
 }
 
-// without is a line of cookies without ours, and whether it was there.
-func (s Sticky) without(line string) (rest string, found bool) {
-	if !strings.Contains(line, s.Cookie) {
-		return line, false
-	}
-	var kept []string
-	for pair := range strings.SplitSeq(line, ";") {
+// holds tells whether our cookie is in a line of them.
+func (s Sticky) holds(line []byte) bool {
+	for pair := range bytes.SplitSeq(line, semicolon) {
 		if _, ok := s.own(pair); ok {
-			found = true
+			return true
+		}
+	}
+	return false
+}
+
+// without is a line of cookies without ours, in the room of h.
+func (s Sticky) without(h *message.Header, line []byte) []byte {
+	rest := h.Room()
+	for pair := range bytes.SplitSeq(line, semicolon) {
+		if _, ok := s.own(pair); ok {
 			continue
 		}
-		kept = append(kept, pair)
+		if len(rest) > 0 {
+			rest = append(rest, ';')
+		}
+		rest = append(rest, pair...)
 	}
-	if !found {
-		return line, false
-	}
-	return textproto.TrimString(strings.Join(kept, ";")), true
+	return message.Trim(h.Keep(rest))
 }
 
 // set has the client of an answer keep token. A script has no business with
 // the cookie, and other sites' requests only where the user follows a link. It
 // asks for no HTTPS, since apps call the agent without.
-func (s Sticky) set(h http.Header, token uint64) {
-	cookie := fmt.Sprintf("%s=%016x; Path=%s", s.Cookie, token, s.Path)
-	if s.TTL > 0 {
-		cookie += "; Max-Age=" + strconv.FormatInt(int64((s.TTL+time.Second-1)/time.Second), 10)
+func (s Sticky) set(h *message.Header, token uint64) {
+	b := append(append(h.Room(), s.Cookie...), '=')
+	var digits [8]byte
+	for i := range digits {
+		digits[i] = byte(token >> (56 - 8*i))
 	}
-	before := h["Set-Cookie"] // of the backend, to which it belongs
-	h["Set-Cookie"] = append(before[:len(before):len(before)], cookie+"; HttpOnly; SameSite=Lax")
+	b = append(append(hex.AppendEncode(b, digits[:]), "; Path="...), s.Path...)
+	if s.TTL > 0 {
+		b = strconv.AppendInt(append(b, "; Max-Age="...), int64((s.TTL+time.Second-1)/time.Second), 10)
+	}
+	h.Append(message.Known(message.SetCookie, h.Keep(append(b, "; HttpOnly; SameSite=Lax"...))))
 }

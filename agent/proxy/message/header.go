@@ -192,3 +192,7 @@ var textBytes = func() (t [names][]byte) {
 	}
 	return t
 }()
+
+// Known is a field of a known name. The caller keeps value for as long as the
+// message lives.
+func Known(n Name, value []byte) Field { return Field{n, textBytes[n], value} }

@@ -1,0 +1,299 @@
+package proxy
+
+import (
+	"bytes"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/socket"
+)
+
+// connection is one from the app that speaks HTTP/1.1, or begins to speak
+// HTTP/2 and is handed on then.
+type connection struct {
+	server *HTTP
+	sock   *socket.Conn
+	peer   netip.AddrPort
+	ip     string // "" for a unix socket
+	alarm  socket.Alarm
+	arrive func() bool // c.arrived, made once
+
+	session *session // nil while nothing is at hand
+	ending  bool     // no further request is read
+	begun   bool     // some request was read
+	after   step     // what to do when arrived returned false
+
+	busy    atomic.Pointer[exchange] // what is under way
+	idle    atomic.Int64             // when idling is over, by the clock; 0: it does not idle
+	head    atomic.Int64             // when the head of a request has to be there; 0: none is awaited
+	late    atomic.Bool              // it was not
+	state   atomic.Int32             // free, taken or shut
+}
+
+// The states of a connection: a request can only be taken up on a free one, and
+// only a free one be closed by a drain.
+const (
+	free = iota
+	taken
+	shut
+)
+
+// step is how a connection goes on.
+type step int
+
+const (
+	closing  step = iota // it ends
+	blocking             // the request at hand needs more reading
+	upgraded             // it speaks HTTP/2
+)
+
+func newConnection(h *HTTP, conn net.Conn) *connection {
+	c := &connection{server: h, sock: socket.New(conn)}
+	if peer, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		c.peer = peer.AddrPort()
+		c.ip = c.peer.Addr().Unmap().String()
+	}
+	c.arrive = c.arrived
+	return c
+}
+
+// serve answers requests until the connection ends.
+func (c *connection) serve() {
+	defer c.server.farewell(c)
+	c.server.clock.Add(&c.alarm, c.ring)
+	defer c.server.clock.Remove(&c.alarm)
+	defer c.sock.Close()
+	c.idles()
+	for {
+		c.after = closing
+		if err := c.sock.WhenReadable(c.arrive); err != nil {
+			c.timedOut()
+			break
+		}
+		on := false
+		for c.after == blocking {
+			c.after = closing
+			on = c.process(true)
+		}
+		if !on {
+			break
+		}
+		if len(c.session.in) == 0 {
+			c.release()
+			c.idles()
+		}
+	}
+	if c.after == upgraded {
+		c.serveHTTP2()
+		return
+	}
+	c.release()
+}
+
+// arrived reads what has come and answers the requests that are complete. It
+// is called within the socket's wait, which misses nothing as long as all that
+// can be read without waiting is.
+func (c *connection) arrived() (again bool) {
+	if c.session == nil {
+		c.session = c.server.sessions.Get().(*session)
+		c.session.connection = c
+		c.session.exchange.alarm = &c.alarm
+	}
+	for {
+		room := c.session.room()
+		n, err := c.sock.TryRead(room)
+		if err == socket.ErrAgain {
+			if len(c.session.in) == 0 {
+				c.release()
+			}
+			return true
+		}
+		if err != nil {
+			return false
+		}
+		c.session.in = c.session.in[:len(c.session.in)+n]
+		if c.state.Load() == free {
+			c.headBegins()
+		}
+		if !c.process(false) {
+			return false
+		}
+		if n < len(room) { // nothing more is there
+			if len(c.session.in) == 0 {
+				c.release()
+				c.idles()
+			}
+			return true
+		}
+	}
+}
+
+// process answers the requests at hand, and tells whether to go on reading.
+// Those whose body has to be waited for are answered only if it may block.
+func (c *connection) process(block bool) bool {
+	s := c.session
+	for len(s.in) > 0 {
+		if s.head == 0 {
+			if !c.begun && bytes.HasPrefix(preface, s.in[:min(len(s.in), len(preface))]) {
+				if len(s.in) < len(preface) {
+					return true
+				}
+				c.after = upgraded
+				return false
+			}
+			there, f := s.parse()
+			if f != nil {
+				c.refuse(f)
+				return false
+			}
+			if !there {
+				return true
+			}
+			c.begun = true
+		}
+		if !block && !s.whole() {
+			c.after = blocking
+			return false
+		}
+		block = false
+		if !c.state.CompareAndSwap(free, taken) {
+			return false // closed by a drain
+		}
+		c.idle.Store(0)
+		c.head.Store(0)
+		c.busy.Store(&s.exchange)
+		s.exchange.run(s, &s.request, c.ip)
+		c.busy.Store(nil)
+		if c.state.Store(free); c.ending {
+			c.part()
+			return false
+		}
+		s.renew()
+		if len(s.in) > 0 {
+			c.headBegins()
+		}
+	}
+	return true
+}
+
+var preface = []byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+
+// refuse answers bytes that are no request, or half of one in time for it.
+func (c *connection) refuse(f *failure) {
+	if !c.state.CompareAndSwap(free, taken) {
+		return
+	}
+	s := c.session
+	c.idle.Store(0)
+	c.head.Store(0)
+	c.ending, s.refused, s.request.Last = true, true, true
+	s.request.Length = 0
+	c.busy.Store(&s.exchange)
+	s.exchange.reject(s, &s.request, c.ip, f)
+	c.busy.Store(nil)
+	c.part()
+}
+
+// part ends the connection gently. What the client still sends is taken in for
+// a while: if it met a closed connection it would have the answer lost.
+func (c *connection) part() {
+	s := c.session
+	if s.request.Last && s.framing.Done() && !s.refused || c.sock.CloseWrite() != nil {
+		return
+	}
+	_ = c.sock.NetConn().SetReadDeadline(time.Now().Add(linger))
+	room := s.in[:cap(s.in)]
+	for left := 256 << 10; left > 0; {
+		n, err := c.sock.Read(room)
+		if left -= n; err != nil {
+			return
+		}
+	}
+}
+
+// release gives the session back.
+func (c *connection) release() {
+	if s := c.session; s != nil {
+		c.session = nil
+		s.freeBuffer()
+		if cap(s.in) > leastInput {
+			s.in = make([]byte, 0, leastInput) // few need more: it is not kept
+		}
+		s.in, s.used = s.in[:0], 0
+		s.connection, s.scanned, s.head = nil, 0, 0
+		c.server.sessions.Put(s)
+	}
+}
+
+// idles begins the time without a request.
+func (c *connection) idles() {
+	now := c.server.clock.Now()
+	if d := c.server.Timeouts.KeepAlive; d > 0 {
+		c.idle.Store(int64(now + d))
+	} else {
+		c.idle.Store(1 << 62)
+	}
+	c.head.Store(0)
+	// A client that has closed its end along with its last request is met with
+	// nothing to read, of which the socket does not tell.
+	c.alarm.Earlier(now + glance)
+}
+
+// headBegins begins the time for a request's head.
+func (c *connection) headBegins() {
+	if d := c.server.Timeouts.Header; d > 0 && c.head.Load() == 0 {
+		at := c.server.clock.Now() + d
+		c.head.Store(int64(at))
+		c.alarm.Earlier(at)
+	}
+	c.idle.Store(0)
+}
+
+// ring is the alarm.
+func (c *connection) ring(now time.Duration) (next time.Duration) {
+	if x := c.busy.Load(); x != nil {
+		return x.look(now)
+	}
+	if at := time.Duration(c.head.Load()); at > 0 {
+		if at > now {
+			return at
+		}
+		c.late.Store(true)
+		_ = c.sock.NetConn().SetReadDeadline(past)
+		return 0
+	}
+	if at := time.Duration(c.idle.Load()); at > 0 {
+		if at > now && !c.sock.Gone() {
+			return at
+		}
+		c.shutDown()
+	}
+	return 0
+}
+
+// timedOut tells a client whose request did not come in time.
+func (c *connection) timedOut() {
+	if c.late.Load() && c.session != nil {
+		c.refuse(&failure{kind: BadRequest, status: 408, err: errLate, blameless: true})
+	}
+}
+
+// shutDown ends the connection if no request is under way.
+func (c *connection) shutDown() {
+	if c.state.CompareAndSwap(free, shut) {
+		c.sock.Interrupt()
+	}
+}
+
+// cut ends the connection whatever is under way.
+func (c *connection) cut() {
+	if x := c.busy.Load(); x != nil {
+		x.stop(drainEnded)
+	}
+	c.sock.Interrupt()
+}
+
+// past is a deadline that is over.
+var past = time.Unix(1, 0)

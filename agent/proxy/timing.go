@@ -1,0 +1,152 @@
+package proxy
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
+
+// The times of an exchange are only noted as its phases change, and looked at
+// by the clock's goroutine, so that a request that takes no time costs none.
+
+// glance is how often a waiting exchange is looked at: whether its client is
+// still there, which has to show within a tenth of a second.
+const glance = 50 * time.Millisecond
+
+// deadlines are moments by the clock; 0: none.
+type deadlines struct {
+	total   atomic.Int64 // of the exchange
+	upload  atomic.Int64 // of the next byte from the client
+	answer  atomic.Int64 // of the next byte from the backend
+	deliver atomic.Int64 // of the next byte that the client takes
+	first   atomic.Bool  // answer is the answer's first byte
+}
+
+// within sets a deadline a while from now; 0 is for ever.
+func (x *exchange) within(deadline *atomic.Int64, d time.Duration) {
+	if d <= 0 {
+		deadline.Store(0)
+		return
+	}
+	at := x.http.clock.Now() + d
+	deadline.Store(int64(at))
+	x.alarm.Earlier(at)
+}
+
+// passed tells whether a deadline is over, and brings next forward to it where
+// it is not.
+func passed(deadline *atomic.Int64, now time.Duration, next *time.Duration) bool {
+	at := time.Duration(deadline.Load())
+	if at == 0 || at > now {
+		if at != 0 {
+			*next = min(*next, at)
+		}
+		return false
+	}
+	return true
+}
+
+// The phases that can take too long. A stalled upload is not held against the
+// backend, nor a client that does not read.
+var (
+	uploadStalled  = &failure{kind: IdleTimeout, blameless: true}
+	answerLate     = &failure{kind: FirstByteTimeout}
+	answerStalled  = &failure{kind: IdleTimeout}
+	requestLate    = &failure{kind: RequestTimeout, blameless: true}
+	clientStalled  = &failure{kind: IdleTimeout, blameless: true, gone: true}
+	clientGone     = &failure{kind: Reset, blameless: true, gone: true}
+	drainEnded     = &failure{kind: Reset, blameless: true, gone: true}
+	backendRemoved = &failure{kind: Reset, blameless: true}
+)
+
+// look ends the exchange if it is time to, and returns when to look again. It
+// does no harm to look at one that is over, or is another's already.
+func (x *exchange) look(now time.Duration) (next time.Duration) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.active {
+		return 0
+	}
+	next = now + glance
+	switch {
+	case x.cause != nil:
+	case passed(&x.deadlines.total, now, &next):
+		x.stopLocked(requestLate)
+	case passed(&x.deadlines.upload, now, &next):
+		x.stopLocked(uploadStalled)
+	case passed(&x.deadlines.answer, now, &next):
+		if x.deadlines.first.Load() {
+			x.stopLocked(answerLate)
+		} else {
+			x.stopLocked(answerStalled)
+		}
+	case passed(&x.deadlines.deliver, now, &next):
+		x.stopLocked(clientStalled)
+	case x.client.Gone():
+		x.stopLocked(clientGone)
+	}
+	if x.cause != nil && (x.writing.Load() || x.cause.gone) {
+		x.client.Cut() // nothing else ends what waits for the client to read
+	}
+	return next
+}
+
+// stop ends what the exchange waits for, for a reason; the first one counts.
+func (x *exchange) stop(cause *failure) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.active {
+		x.stopLocked(cause)
+	}
+}
+
+func (x *exchange) stopLocked(cause *failure) {
+	if x.cause != nil {
+		return
+	}
+	x.cause = cause
+	if x.backend != nil {
+		x.backend.Interrupt()
+	}
+	if x.cancel != nil {
+		x.cancel(cause)
+	}
+}
+
+// stopped is why the exchange was ended; nil while it was not.
+func (x *exchange) stopped() *failure {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.cause
+}
+
+// attach makes b what stop interrupts; nil takes it away. It tells why the
+// exchange was ended before.
+func (x *exchange) attach(b backend) *failure {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.backend = b
+	return x.cause
+}
+
+// context ends when the exchange is stopped, with the reason as its cause. It
+// is made only where something really has to wait for it.
+func (x *exchange) context() context.Context {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.ctx == nil {
+		x.ctx, x.cancel = context.WithCancelCause(context.Background())
+		if x.cause != nil {
+			x.cancel(x.cause)
+		}
+	}
+	return x.ctx
+}
+
+// waiting is the exchange as a context that is made when first asked for.
+type waiting struct{ *exchange }
+
+func (w waiting) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (w waiting) Done() <-chan struct{}       { return w.context().Done() }
+func (w waiting) Err() error                  { return w.context().Err() }
+func (w waiting) Value(key any) any           { return w.context().Value(key) }

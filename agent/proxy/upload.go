@@ -1,0 +1,113 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/http1"
+)
+
+// upload is a request's body on its way. What was read of it is kept, up to a
+// bound, so that it can be sent to another backend.
+type upload struct {
+	*exchange
+	kept     []byte // all that was read, unless lost
+	room     []byte // what kept lies in where it is a copy
+	lost     bool   // more was read than is kept
+	received int64
+	ended    atomic.Bool // it was read to its end
+	running  sync.WaitGroup
+	halted   atomic.Bool
+}
+
+// keepLimit is how much of a body is kept.
+const keepLimit = 64 << 10
+
+func (u *upload) begin(x *exchange) {
+	u.exchange = x
+	u.kept, u.lost, u.received = nil, false, 0
+	u.ended.Store(x.r.Length == 0)
+}
+
+// head reads what of the body came along with the request's head, which for
+// most requests is all of it.
+func (u *upload) head() error {
+	if u.received > 0 || u.ended.Load() || u.r.Expect || !u.client.BodyBuffered() {
+		return nil
+	}
+	piece, err := u.client.NextBody()
+	u.take(piece, err)
+	return u.fault(err)
+}
+
+// take notes that a piece was read.
+func (u *upload) take(piece []byte, err error) {
+	u.received += int64(len(piece))
+	if errors.Is(err, io.EOF) || err == nil && u.received == u.r.Length {
+		u.ended.Store(true)
+		if len(piece) > 0 && u.received == int64(len(piece)) {
+			u.kept = piece // the whole of it, which stays where it is
+			return
+		}
+	}
+	switch {
+	case u.lost || len(piece) == 0:
+	case len(u.kept)+len(piece) > keepLimit || u.r.Length > keepLimit:
+		u.lost = true
+	default:
+		u.room = append(u.room[:len(u.kept)], piece...)
+		u.kept = u.room
+	}
+}
+
+// fault is what an error of the client's side means for the exchange.
+func (u *upload) fault(err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return nil
+	}
+	if wrong, ok := errors.AsType[*http1.Error](err); ok {
+		return &failure{kind: BadRequest, status: wrong.Status, err: err, blameless: true}
+	}
+	return clientGone
+}
+
+// carry sends the rest of the body to b, beside whoever reads the answer.
+func (u *upload) carry(b backend) {
+	u.halted.Store(false)
+	u.running.Go(func() {
+		defer u.deadlines.upload.Store(0)
+		for !u.ended.Load() {
+			u.within(&u.deadlines.upload, u.http.Timeouts.Idle)
+			piece, err := u.client.NextBody()
+			if u.halted.Load() && len(piece) == 0 && !errors.Is(err, io.EOF) {
+				return
+			}
+			u.take(piece, err)
+			if fault := u.fault(err); fault != nil {
+				u.stop(fault.(*failure))
+				return
+			}
+			if len(piece) > 0 && b.SendBody(piece) != nil {
+				return // whoever reads the answer finds out why
+			}
+		}
+		if b.FinishBody(&u.r.Trailer) == nil {
+			u.deadlines.upload.Store(0)
+			u.try.sent()
+		}
+	})
+}
+
+// halt ends carry. The body can be gone on with.
+func (u *upload) halt() {
+	if u.ended.Load() {
+		u.running.Wait()
+		return
+	}
+	u.halted.Store(true)
+	u.client.StopBody()
+	u.running.Wait()
+	u.client.ResumeBody()
+}
