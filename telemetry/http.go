@@ -6,9 +6,9 @@ var methods = [...]string{"GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTI
 
 const otherMethod = len(methods) - 1
 
-func methodOf(name string) int {
+func methodOf(name []byte) int {
 	for i := range otherMethod {
-		if methods[i] == name {
+		if methods[i] == string(name) {
 			return i
 		}
 	}

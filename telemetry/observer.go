@@ -2,12 +2,13 @@ package telemetry
 
 import (
 	"context"
-	"net/http"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
 	"github.com/outrigger-sidecar/outrigger/lb"
 )
 
@@ -19,11 +20,11 @@ type observer struct {
 	server   metric.Float64Histogram // nil with client: off
 	client   metric.Float64Histogram
 	epoch    time.Time // where durations are measured from, by the monotonic clock alone
+	resting  sync.Pool // of *exchange
 }
 
-// exchange is one request. It is made anew for each: its attempts' headers
-// point into it and a transport may read them after the end. The first attempt
-// lies within it, so that a request without retries takes one allocation.
+// exchange is one request. It is used again for another when it has ended. The
+// first attempt lies within it, so that only retries take memory.
 type exchange struct {
 	*observer
 	begun   time.Duration
@@ -43,8 +44,12 @@ type attempt struct {
 }
 
 // Begin implements proxy.Observer.
-func (o *observer) Begin(r *http.Request) proxy.Exchange {
-	x := &exchange{observer: o, begun: time.Since(o.epoch), method: methodOf(r.Method), version: versionOf(r.ProtoMajor, r.ProtoMinor)}
+func (o *observer) Begin(r *message.Request) proxy.Exchange {
+	x, ok := o.resting.Get().(*exchange)
+	if !ok {
+		x = &exchange{observer: o}
+	}
+	x.begun, x.method, x.version = time.Since(o.epoch), methodOf(r.Method), versionOf(r.Major, r.Minor)
 	o.upstream.serving.begun[x.method].Add(1)
 	if o.tracing != nil {
 		o.tracing.begin(x, r)
@@ -53,7 +58,7 @@ func (o *observer) Begin(r *http.Request) proxy.Exchange {
 }
 
 // Attempt implements proxy.Exchange.
-func (x *exchange) Attempt(out *http.Request, server *lb.Server, number int, reason string) proxy.Attempt {
+func (x *exchange) Attempt(out *message.Request, server *lb.Server, number int, reason string) proxy.Attempt {
 	a := &x.first
 	if a.exchange != nil {
 		a = new(attempt)
@@ -99,6 +104,9 @@ func (x *exchange) End(r proxy.Result) {
 	if x.span != nil {
 		x.span.endExchange(r, f)
 	}
+	o := x.observer
+	*x = exchange{observer: o}
+	o.resting.Put(x)
 }
 
 // orBackground is the context that a measurement is made in: with a sampled

@@ -3,25 +3,21 @@ package telemetry
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 
 	"go.opentelemetry.io/contrib/propagators/autoprop"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
-)
 
-const (
-	headerTraceparent = "Traceparent"
-	headerTracestate  = "Tracestate"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
 )
 
 // propagator reads and writes the headers by which a trace goes on.
 type propagator struct {
 	w3c    bool // W3C Trace Context and nothing else
 	text   propagation.TextMapPropagator
-	fields []string // canonical names of the headers that are its own
+	fields []string // names of the headers that are its own
 }
 
 // newPropagator makes what OTEL_PROPAGATORS names; "" means tracecontext. The
@@ -46,9 +42,7 @@ func newPropagator(list string) (propagator, error) {
 	}
 	p := propagator{text: text}
 	_, p.w3c = text.(propagation.TraceContext)
-	for _, field := range text.Fields() {
-		p.fields = append(p.fields, http.CanonicalHeaderKey(field))
-	}
+	p.fields = append(p.fields, text.Fields()...)
 	if slices.Contains(names, "b3") || slices.Contains(names, "b3multi") {
 		// Both forms are read whichever is written, so a stale one must go.
 		p.fields = append(p.fields, "B3", "X-B3-Traceid", "X-B3-Spanid", "X-B3-Parentspanid", "X-B3-Sampled", "X-B3-Flags")
@@ -58,30 +52,61 @@ func newPropagator(list string) (propagator, error) {
 
 // extract finds the caller's span, invalid where there is none. With only the
 // sampled of interest, one that is not comes without its vendors' state.
-func (p propagator) extract(h http.Header, onlySampled bool) trace.SpanContext {
+func (p propagator) extract(h *message.Header, onlySampled bool) trace.SpanContext {
 	if !p.w3c {
-		return trace.SpanContextFromContext(p.text.Extract(context.Background(), propagation.HeaderCarrier(h)))
+		return trace.SpanContextFromContext(p.text.Extract(context.Background(), carrier{h}))
 	}
-	values := h[headerTraceparent]
-	if len(values) != 1 {
+	value, one := only(h, message.Traceparent)
+	if !one {
 		return trace.SpanContext{}
 	}
-	caller, ok := parseTraceparent(values[0])
+	caller, ok := parseTraceparent(value)
 	switch {
 	case !ok:
 		return trace.SpanContext{}
 	case onlySampled && !caller.flags.IsSampled():
 		return caller.context(nil)
 	}
-	return caller.context(h[headerTracestate])
+	var states []string
+	for f := range h.All() {
+		if f.Key == message.Tracestate {
+			states = append(states, string(f.Value))
+		}
+	}
+	return caller.context(states)
+}
+
+// only is the value of a field that must occur once.
+func only(h *message.Header, n message.Name) (value []byte, one bool) {
+	for f := range h.All() {
+		if f.Key == n {
+			if one {
+				return nil, false
+			}
+			value, one = f.Value, true
+		}
+	}
+	return value, one
 }
 
 // inject makes the span in ctx the parent of whoever reads h. What h said
 // before is deleted, since not all of it is written again: a trace that begins
 // here must not keep a state that belongs to another.
-func (p propagator) inject(ctx context.Context, h http.Header) {
+func (p propagator) inject(ctx context.Context, h *message.Header) {
 	for _, field := range p.fields {
-		delete(h, field)
+		h.DelNamed(field)
 	}
-	p.text.Inject(ctx, propagation.HeaderCarrier(h))
+	p.text.Inject(ctx, carrier{h})
+}
+
+// carrier is a header as propagators want it.
+type carrier struct{ *message.Header }
+
+func (c carrier) Get(key string) string { return string(c.GetNamed(key)) }
+func (c carrier) Set(key, value string) { c.SetNamed(key, value) }
+func (c carrier) Keys() (keys []string) {
+	for f := range c.All() {
+		keys = append(keys, string(f.Name))
+	}
+	return keys
 }

@@ -1,10 +1,11 @@
 package telemetry
 
 import (
-	"net/http"
 	"net/url"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
 )
 
 // textLimit bounds what clients can have kept of a request: a queue full of
@@ -56,21 +57,18 @@ func redactQuery(query string) string {
 
 // redactURL is the URL that out asks its server for, by the name that its Host
 // header gives it.
-func redactURL(out *http.Request) string {
+func redactURL(out *message.Request) string {
 	var b strings.Builder
 	b.WriteString("http://")
-	if out.URL.User != nil {
-		b.WriteString(redacted + ":" + redacted + "@")
-	}
-	b.WriteString(out.Host)
-	path := out.URL.EscapedPath()
+	b.Write(out.Authority)
+	path := string(out.Path())
 	if !strings.HasPrefix(path, "/") {
 		b.WriteByte('/') // OPTIONS asks for "*"
 	}
 	b.WriteString(path)
-	if out.URL.RawQuery != "" {
+	if query := out.Query(); len(query) > 0 {
 		b.WriteByte('?')
-		b.WriteString(redactQuery(out.URL.RawQuery))
+		b.WriteString(redactQuery(string(query)))
 	}
 	return b.String()
 }

@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"net"
-	"net/http"
 	"strconv"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
 	"github.com/outrigger-sidecar/outrigger/lb"
 )
 
@@ -34,39 +34,37 @@ func spanName(method int) string {
 }
 
 // exchangeAttributes describe a request from the app.
-func exchangeAttributes(x *exchange, r *http.Request) []attribute.KeyValue {
+func exchangeAttributes(x *exchange, r *message.Request) []attribute.KeyValue {
 	attrs := make([]attribute.KeyValue, 0, attributeRoom)
 	attrs = appendRequest(attrs, x.observer, x.method, r)
 	attrs = append(attrs,
 		semconv.URLScheme("http"),
-		semconv.URLPath(text(r.URL.EscapedPath())),
+		semconv.URLPath(text(string(r.Path()))),
 		semconv.NetworkProtocolVersion(versions[x.version]),
 	)
-	if r.URL.RawQuery != "" {
-		attrs = append(attrs, semconv.URLQuery(text(redactQuery(r.URL.RawQuery))))
+	if query := r.Query(); len(query) > 0 {
+		attrs = append(attrs, semconv.URLQuery(text(redactQuery(string(query)))))
 	}
-	attrs = appendServer(attrs, r.Host)
-	if address, port := splitAddress(r.RemoteAddr); address != "" && address != "@" { // a unix socket has none
-		attrs = append(attrs, semconv.NetworkPeerAddress(address), semconv.ClientAddress(address))
-		if port != 0 {
-			attrs = append(attrs, semconv.NetworkPeerPort(port))
-		}
+	attrs = appendServer(attrs, string(r.Authority))
+	if r.Peer.IsValid() { // a unix socket has none
+		address := r.Peer.Addr().Unmap().String()
+		attrs = append(attrs, semconv.NetworkPeerAddress(address), semconv.ClientAddress(address), semconv.NetworkPeerPort(int(r.Peer.Port())))
 	}
-	if agent := r.UserAgent(); agent != "" {
-		attrs = append(attrs, semconv.UserAgentOriginal(text(agent)))
+	if agent := r.Header.Get(message.UserAgent); len(agent) > 0 {
+		attrs = append(attrs, semconv.UserAgentOriginal(text(string(agent))))
 	}
 	return attrs
 }
 
 // attemptAttributes describe a try at a backend.
-func attemptAttributes(a *attempt, out *http.Request, server *lb.Server, number int, reason string) []attribute.KeyValue {
+func attemptAttributes(a *attempt, out *message.Request, server *lb.Server, number int, reason string) []attribute.KeyValue {
 	attrs := make([]attribute.KeyValue, 0, attributeRoom)
 	attrs = appendRequest(attrs, a.observer, a.method, out)
 	attrs = append(attrs,
 		semconv.URLFull(text(redactURL(out))),
 		semconv.ServicePeerName(text(a.upstream.name)),
 	)
-	attrs = appendServer(attrs, out.Host)
+	attrs = appendServer(attrs, string(out.Authority))
 	if number > 0 {
 		attrs = append(attrs, semconv.HTTPRequestResendCount(number))
 		if reason != "" {
@@ -89,17 +87,17 @@ func attemptAttributes(a *attempt, out *http.Request, server *lb.Server, number 
 }
 
 // appendRequest adds what the spans of a request and of its attempts share.
-func appendRequest(attrs []attribute.KeyValue, o *observer, method int, r *http.Request) []attribute.KeyValue {
+func appendRequest(attrs []attribute.KeyValue, o *observer, method int, r *message.Request) []attribute.KeyValue {
 	attrs = append(attrs, semconv.HTTPRequestMethodKey.String(methods[method]), keyUpstream.String(text(o.upstream.name)))
 	if method == otherMethod {
-		attrs = append(attrs, semconv.HTTPRequestMethodOriginal(text(r.Method)))
+		attrs = append(attrs, semconv.HTTPRequestMethodOriginal(text(string(r.Method))))
 	}
 	if o.strategy != nil {
 		attrs = append(attrs, keyStrategy.String(o.strategy()))
 	}
-	if isGRPC(r.Header) {
+	if r.IsGRPC() {
 		attrs = append(attrs, semconv.RPCSystemNameGRPC, semconv.RPCMethod(other),
-			semconv.RPCMethodOriginal(text(strings.TrimPrefix(r.URL.Path, "/"))))
+			semconv.RPCMethodOriginal(text(strings.TrimPrefix(string(r.Path()), "/"))))
 	}
 	return attrs
 }
@@ -152,11 +150,6 @@ func (s *span) end(r proxy.Result, f failure) {
 	}
 	s.SetAttributes(s.attrs...)
 	s.End()
-}
-
-func isGRPC(h http.Header) bool {
-	t, ok := strings.CutPrefix(h.Get("Content-Type"), "application/grpc")
-	return ok && (t == "" || t[0] == '+' || t[0] == ';')
 }
 
 // splitAddress takes host:port, a host alone, or a path of a unix socket

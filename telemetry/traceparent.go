@@ -20,7 +20,7 @@ const traceparentSize = len("00-") + 32 + len("-") + 16 + len("-00")
 // parseTraceparent reads a header by hand, since most requests that carry one
 // are not sampled and need no more than to know that. Later versions may go on
 // after another dash; this one may not.
-func parseTraceparent(s string) (p parent, ok bool) {
+func parseTraceparent(s []byte) (p parent, ok bool) {
 	if len(s) < traceparentSize || s[2] != '-' || s[35] != '-' || s[52] != '-' {
 		return parent{}, false
 	}
@@ -30,8 +30,8 @@ func parseTraceparent(s string) (p parent, ok bool) {
 	}
 	switch rest := s[traceparentSize:]; {
 	case version[0] == 0xff,
-		version[0] == 0 && (rest != "" || flags[0] > 3), // reserved bits: as the SDK judges
-		rest != "" && rest[0] != '-',
+		version[0] == 0 && (len(rest) != 0 || flags[0] > 3), // reserved bits: as the SDK judges
+		len(rest) != 0 && rest[0] != '-',
 		!p.trace.IsValid(), !p.span.IsValid():
 		return parent{}, false
 	}
@@ -40,7 +40,7 @@ func parseTraceparent(s string) (p parent, ok bool) {
 }
 
 // unhex is hex.Decode for lower case alone.
-func unhex(to []byte, s string) bool {
+func unhex(to, s []byte) bool {
 	for i := range to {
 		high, low := digit(s[2*i]), digit(s[2*i+1])
 		if high > 15 || low > 15 {
@@ -61,15 +61,12 @@ func digit(c byte) byte {
 	return 0xff
 }
 
-func (p parent) String() string {
-	var b [traceparentSize]byte
-	copy(b[:], "00-")
-	hex.Encode(b[3:35], p.trace[:])
-	b[35] = '-'
-	hex.Encode(b[36:52], p.span[:])
-	b[52] = '-'
-	hex.Encode(b[53:], []byte{byte(p.flags)})
-	return string(b[:])
+// append writes the header's value.
+func (p parent) append(b []byte) []byte {
+	b = append(b, "00-"...)
+	b = append(hex.AppendEncode(b, p.trace[:]), '-')
+	b = append(hex.AppendEncode(b, p.span[:]), '-')
+	return hex.AppendEncode(b, []byte{byte(p.flags)})
 }
 
 // context is p as the SDK has it, with the state of vendors that came along.

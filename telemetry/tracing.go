@@ -2,10 +2,10 @@ package telemetry
 
 import (
 	"context"
-	"net/http"
 
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
 	"github.com/outrigger-sidecar/outrigger/lb"
 )
 
@@ -22,8 +22,8 @@ type tracing struct {
 // carriage is how one exchange's trace travels on.
 type carriage struct {
 	tracing *tracing        // nil: the caller's headers pass as they are
-	ctx     context.Context // holds the span that attempts come from; nil: header is all there is
-	header  [1]string       // traceparent of a trace that began here and is not recorded, for all attempts alike
+	ctx     context.Context // holds the span that attempts come from; nil: begun is all there is
+	begun   parent          // a trace that began here and is not recorded, for all attempts alike
 }
 
 // begin decides on x's trace by the caller's headers.
@@ -34,9 +34,9 @@ type carriage struct {
 //   - Where there is no caller, or none to believe, a trace begins; it tells
 //     of itself even when it is not recorded, so that those after it decide
 //     alike.
-func (t *tracing) begin(x *exchange, r *http.Request) {
+func (t *tracing) begin(x *exchange, r *message.Request) {
 	onlySampled := t.trust && t.sampling.parentBased
-	caller := t.extract(r.Header, onlySampled)
+	caller := t.extract(&r.Header, onlySampled)
 	if onlySampled && caller.IsValid() && !caller.IsSampled() {
 		return
 	}
@@ -52,7 +52,7 @@ func (t *tracing) begin(x *exchange, r *http.Request) {
 	case recorded:
 		t.start(x, r, withBegun(id))
 	case t.w3c:
-		x.trace.header[0] = parent{trace: id, span: newSpanID()}.String()
+		x.trace.begun = parent{trace: id, span: newSpanID()}
 	default:
 		x.trace.ctx = trace.ContextWithSpanContext(context.Background(),
 			trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: newSpanID()}))
@@ -61,7 +61,7 @@ func (t *tracing) begin(x *exchange, r *http.Request) {
 
 // start starts x's span. No sampler that can be chosen looks at attributes, so
 // they are made only for one that is recorded.
-func (t *tracing) start(x *exchange, r *http.Request, ctx context.Context, more ...trace.SpanStartOption) {
+func (t *tracing) start(x *exchange, r *message.Request, ctx context.Context, more ...trace.SpanStartOption) {
 	ctx, started := t.tracer.Start(ctx, spanName(x.method), append(t.server[:1:1], more...)...)
 	x.trace.ctx = ctx
 	if started.IsRecording() {
@@ -71,13 +71,15 @@ func (t *tracing) start(x *exchange, r *http.Request, ctx context.Context, more 
 
 // attempt starts a's span, if the exchange has one, and writes the headers
 // that carry the trace.
-func (c *carriage) attempt(a *attempt, out *http.Request, server *lb.Server, number int, reason string) {
+func (c *carriage) attempt(a *attempt, out *message.Request, server *lb.Server, number int, reason string) {
 	switch {
 	case c.tracing == nil:
 		return
 	case c.ctx == nil:
-		delete(out.Header, headerTracestate)
-		out.Header[headerTraceparent] = c.header[:]
+		h := &out.Header
+		h.Del(message.Tracestate)
+		h.Del(message.Traceparent)
+		h.Append(message.Known(message.Traceparent, h.Keep(c.begun.append(h.Room()))))
 		return
 	}
 	ctx := c.ctx
@@ -86,5 +88,5 @@ func (c *carriage) attempt(a *attempt, out *http.Request, server *lb.Server, num
 		ctx, started = c.tracing.tracer.Start(ctx, spanName(a.method), c.tracing.client...)
 		a.ctx, a.span = ctx, &span{started, attemptAttributes(a, out, server, number, reason)}
 	}
-	c.tracing.inject(ctx, out.Header)
+	c.tracing.inject(ctx, &out.Header)
 }
