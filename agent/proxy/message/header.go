@@ -45,6 +45,15 @@ func (h *Header) All() iter.Seq[Field] {
 // lives.
 func (h *Header) Append(f Field) { h.fields = append(h.fields, f) }
 
+// Copy adds a field with a copy of its bytes.
+func (h *Header) Copy(f Field) {
+	name := textBytes[f.Key]
+	if f.Key == Other {
+		name = h.Keep(append(h.Room(), f.Name...))
+	}
+	h.fields = append(h.fields, Field{f.Key, name, h.Keep(append(h.Room(), f.Value...))})
+}
+
 // Add adds a field of a known name with a copy of value.
 func (h *Header) Add(n Name, value string) {
 	h.fields = append(h.fields, Field{n, textBytes[n], h.keep(value)})

@@ -64,6 +64,8 @@ type Response struct {
 	Trailer  Header // filled once the body has been read to its end
 	Length   int64  // of the body in bytes; 0: none; Unknown
 	Declared int64  // what Content-Length said where no body comes, as to HEAD or with 304; Unknown: nothing
+	Head     bool   // it answers a HEAD: no body comes, and Length 0 says nothing of what a GET would bring
+	UntilEOF bool   // a body of Unknown length ends with the connection, and in no other way (HTTP/1)
 	Upgrade  []byte // the protocol that the server goes on with, with status 101
 	Last     bool   // the connection ends with this answer
 }

@@ -82,7 +82,7 @@ func NameOf(name []byte) Name {
 		return Other
 	}
 	for n := table[len(name)][first]; n != 0; n = next[n] {
-		if equalFold(name, texts[n]) {
+		if string(name) == texts[n] || equalFold(name, texts[n]) {
 			return Name(n)
 		}
 	}
