@@ -24,26 +24,32 @@ func running(t *testing.T, f func(t *testing.T, k *Clock)) {
 	})
 }
 
+// pass lets time pass, and the clock do what there is to do by then.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 func TestAlarmRings(t *testing.T) {
 	running(t, func(t *testing.T, k *Clock) {
 		var rings []time.Duration
 		var a Alarm
 		k.Add(&a, func(now time.Duration) time.Duration { rings = append(rings, now); return 0 })
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		a.Set(k.Now() + time.Second)
-		time.Sleep(900 * time.Millisecond)
+		pass(900 * time.Millisecond)
 		a.Set(k.Now() + 2*time.Second) // later
-		time.Sleep(900 * time.Millisecond)
+		pass(900 * time.Millisecond)
 		a.Set(k.Now() + time.Second) // sooner
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		a.Set(k.Now() + time.Second)
 		a.Set(0) // not at all
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		a.Set(1) // in the past
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		k.Remove(&a)
 		a.Set(k.Now() + time.Second) // is heard no more
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		want := []time.Duration{time.Hour + 2800*time.Millisecond, time.Hour + 2*time.Minute + 1800*time.Millisecond}
 		if len(rings) != 2 {
 			t.Fatalf("rang at %v", rings)
@@ -67,13 +73,13 @@ func TestAlarmRepeats(t *testing.T) {
 			return now + time.Second
 		})
 		a.Set(time.Second)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		if n != 10 {
 			t.Errorf("rang %d times", n)
 		}
 		k.Add(&a, func(time.Duration) time.Duration { n++; return 0 })
 		a.Set(k.Now() + time.Second)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if n != 11 {
 			t.Errorf("added again, it rang %d times", n)
 		}
@@ -97,7 +103,7 @@ func TestSetWhileRinging(t *testing.T) {
 			return 0
 		})
 		a.Set(time.Second)
-		time.Sleep(2 * time.Hour)
+		pass(2 * time.Hour)
 		if len(rings) != 2 || rings[1] < time.Minute || rings[1] > time.Minute+grain {
 			t.Errorf("rang at %v", rings)
 		}
@@ -138,11 +144,10 @@ func TestManyAlarms(t *testing.T) {
 				alarms[i].Set(due[i])
 			}
 			if random.IntN(10) == 0 {
-				time.Sleep(time.Duration(random.Int64N(int64(2 * time.Millisecond))))
-				synctest.Wait()
+				pass(time.Duration(random.Int64N(int64(2 * time.Millisecond))))
 			}
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		for i, at := range due {
 			if at != 0 {
 				t.Fatalf("alarm %d did not ring at %v", i, at)
@@ -163,8 +168,7 @@ func TestClockIsIdle(t *testing.T) {
 			k.Add(&alarms[i], func(time.Duration) time.Duration { return 0 })
 			alarms[i].Set(24 * time.Hour)
 		}
-		time.Sleep(time.Hour)
-		synctest.Wait()
+		pass(time.Hour)
 		if k.woke > 0 {
 			t.Errorf("it woke at %v", k.woke)
 		}
@@ -200,7 +204,7 @@ func TestAlarmsInARace(t *testing.T) {
 		}
 		wg.Wait()
 		before := rang.Load()
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if rang.Load() == before {
 			t.Error("what was set last did not ring")
 		}
