@@ -46,8 +46,10 @@ func TestArrows(t *testing.T) {
 				t.Errorf("%s imports %s: lb stands on the standard library alone", name, i)
 			case strings.HasPrefix(name, "discovery") && ours && strings.HasPrefix(own, "agent"):
 				t.Errorf("%s imports %s: discovery knows nothing of the agent", name, i)
-			case name == "agent/proxy" && ours && own != "lb" && own != "lb/health":
-				t.Errorf("%s imports %s: the proxy knows of lb only", name, i)
+			case name == "agent/proxy" && ours && own != "lb" && own != "lb/health" && !strings.HasPrefix(own, "agent/proxy/"):
+				t.Errorf("%s imports %s: the proxy knows of lb and its own parts only", name, i)
+			case name == "agent/proxy/socket" && ours:
+				t.Errorf("%s imports %s: a socket knows of nothing here", name, i)
 			}
 		}
 	}

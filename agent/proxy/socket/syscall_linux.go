@@ -1,0 +1,67 @@
+package socket
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// These calls never block, so the scheduler need not be told of them, which
+// would cost more than many of them take: hence RawSyscall.
+
+// recv reads into p, which is not empty.
+func recv(fd uintptr, p []byte, flags uintptr) (int, syscall.Errno) {
+	for {
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, fd,
+			uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), //nolint:gosec // the kernel takes nothing else
+			flags|unix.MSG_DONTWAIT, 0, 0)
+		switch errno {
+		case 0:
+			return int(n), 0
+		case syscall.EINTR:
+		default:
+			return 0, errno
+		}
+	}
+}
+
+// send writes as much of the slices as fits. There is at least one, and none
+// is empty.
+func send(fd uintptr, slices [][]byte) (int, syscall.Errno) {
+	for {
+		n, errno := sendOnce(fd, slices)
+		if errno != syscall.EINTR {
+			return n, errno
+		}
+	}
+}
+
+func sendOnce(fd uintptr, slices [][]byte) (int, syscall.Errno) {
+	const flags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
+	if len(slices) == 1 {
+		p := slices[0]
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, fd,
+			uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), //nolint:gosec // the kernel takes nothing else
+			flags, 0, 0)
+		return result(n, errno)
+	}
+	var vector [maxSlices]unix.Iovec
+	for i, p := range slices {
+		vector[i].Base = &p[0]
+		vector[i].SetLen(len(p))
+	}
+	message := unix.Msghdr{Iov: &vector[0]}
+	message.SetIovlen(len(slices))
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDMSG, fd,
+		uintptr(unsafe.Pointer(&message)), //nolint:gosec // the kernel takes nothing else
+		flags, 0, 0, 0)
+	return result(n, errno)
+}
+
+func result(n uintptr, errno syscall.Errno) (int, syscall.Errno) {
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), 0
+}
