@@ -1,5 +1,7 @@
 package message
 
+import "bytes"
+
 // Name is a field name that the proxy has something to do with. Comparing one
 // takes no look at the bytes.
 type Name uint8
@@ -67,6 +69,17 @@ var texts = [names]string{
 
 // String is the name as it is written in HTTP/1.1; "" for Other.
 func (n Name) String() string { return texts[n] }
+
+// Lower is the name as it is written in HTTP/2; nil for Other. Its bytes must
+// not be changed.
+func (n Name) Lower() []byte { return lowerBytes[n] }
+
+var lowerBytes = func() (t [names][]byte) {
+	for n := Other + 1; n < names; n++ {
+		t[n] = bytes.ToLower([]byte(texts[n]))
+	}
+	return t
+}()
 
 // known finds names by length and first letter, so that a look-up compares
 // with one or two candidates at most.

@@ -1,0 +1,298 @@
+package http2
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
+)
+
+// ServerOptions say how a client is dealt with. The zero value sets no limits
+// of time, and otherwise the ones named here.
+type ServerOptions struct {
+	MaxStreams     int           // at once; 0 means 100
+	MaxHeaderBytes int           // of a head, as HPACK counts them; 0 means 64 KiB
+	Header         time.Duration // for the preface with its SETTINGS, and for each head; 0: no limit
+	Idle           time.Duration // a connection without streams is closed after it; 0: never
+	Stall          time.Duration // a write that gets nowhere ends the connection after it; 0: never
+	Log            func(error)   // is told of faults of the client, with the connection locked; nil: nobody is
+}
+
+const (
+	defaultMaxStreams     = 100
+	defaultMaxHeaderBytes = 64 << 10
+)
+
+// Server is the side of an app's connection. Create it with NewServer.
+type Server struct {
+	conn
+	o      ServerOptions
+	handle func(*ServerStream)
+	peer   netip.AddrPort
+
+	free     []*ServerStream // good as new
+	pending  []*ServerStream // they wait for a handler to end
+	starting []*ServerStream // their handlers are to begin once what came is dealt with
+	handlers int             // that run
+	work     chan *ServerStream
+	workers  sync.WaitGroup
+
+	phase phase
+	final uint32 // the last stream that is served, from lastCall on
+	count uint64 // streams so far
+	waits serverWatch
+}
+
+// NewServer makes the server of a connection whose first bytes were read
+// already. It starts nothing. handle is called for each request, in a
+// goroutine that does nothing else meanwhile, and of which at most MaxStreams
+// run. It must not panic.
+func NewServer(c net.Conn, ahead []byte, o ServerOptions, handle func(*ServerStream)) *Server {
+	if o.MaxStreams == 0 {
+		o.MaxStreams = defaultMaxStreams
+	}
+	if o.MaxHeaderBytes == 0 {
+		o.MaxHeaderBytes = defaultMaxHeaderBytes
+	}
+	v := &Server{o: o, handle: handle, work: make(chan *ServerStream)}
+	v.init(c, v, o.MaxHeaderBytes)
+	v.log = o.Log
+	v.in.begin(ahead)
+	v.peer = addressOf(c.RemoteAddr())
+	return v
+}
+
+func addressOf(a net.Addr) netip.AddrPort {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return tcp.AddrPort()
+	}
+	return netip.AddrPort{}
+}
+
+// Serve speaks with the client until the connection ends and every handler has
+// returned. It returns nil where the client, or a drain, ended it in order. It
+// is called once.
+func (v *Server) Serve() error {
+	v.mu.Lock()
+	v.out.frames = appendSettings(v.out.frames,
+		setting{settingStreams, uint32(v.o.MaxStreams)},
+		setting{settingHeaderList, uint32(v.o.MaxHeaderBytes)})
+	v.out.frames = appendWindowUpdate(v.out.frames, 0, connWindow-initialWindow)
+	v.flush()
+	v.startWatch(v.tick, v.o.Header, v.o.Idle, v.o.Stall)
+	v.mu.Unlock()
+	err := v.in.preface(v.net)
+	if err == nil {
+		err = v.read()
+	}
+	err = v.end(err)
+	close(v.work)
+	v.workers.Wait()
+	return err
+}
+
+// Close ends the connection at once. Serve returns soon after.
+func (v *Server) Close() error { return v.net.Close() }
+
+func (v *Server) unborn(id uint32) bool { return id%2 == 0 || id > v.newest }
+
+// opening implements side.
+func (v *Server) opening(b *block, f *frame) error {
+	if s := v.streams[f.stream]; s != nil {
+		if s.received {
+			v.breakOff(s, fault(StreamClosed, "HEADERS after the end"))
+			return nil
+		}
+		b.stream, b.header = s, &s.trailer
+		if !b.end {
+			b.fault("trailers that are not the last")
+		}
+		return nil
+	}
+	if f.stream%2 == 0 {
+		return fault(ProtocolError, "a client opened a stream of an even number")
+	}
+	if f.stream <= v.newest {
+		switch known, cut := v.past.has(f.stream); {
+		case cut:
+			return nil
+		case known:
+			return fault(StreamClosed, "HEADERS of a stream that is closed")
+		}
+		return fault(ProtocolError, "the number of a stream is lower than the last")
+	}
+	v.newest = f.stream
+	if v.phase >= lastCall && f.stream > v.final {
+		v.past.add(f.stream, true) // we told it that we will not look at these
+		return nil
+	}
+	if len(v.streams) >= v.o.MaxStreams {
+		v.reset(f.stream, RefusedStream)
+		v.past.add(f.stream, true)
+		return v.rapid()
+	}
+	s := v.fresh()
+	s.id = f.stream
+	b.server, b.stream, b.request, b.header = s, &s.stream, &s.request, &s.request.Header
+	return nil
+}
+
+// opened implements side.
+func (v *Server) opened(b *block) error {
+	s := b.server
+	switch {
+	case b.stream == nil:
+		return nil
+	case s == nil: // trailers
+		if b.large {
+			b.fault("trailers that are too large")
+		}
+		if b.stream.left > 0 && b.stream.left != message.Unknown {
+			b.fault("DATA does not come to the declared length")
+		}
+		if b.wrong != "" {
+			v.breakOff(b.stream, fault(ProtocolError, "%s", b.wrong))
+			return v.rapid()
+		}
+		v.productive()
+		b.stream.end()
+		v.rouse(b.stream)
+		return nil
+	}
+	if !b.large {
+		b.finishRequest()
+	}
+	switch {
+	case b.wrong != "":
+		return v.turnAway(b, 0)
+	case b.large:
+		return v.turnAway(b, 431)
+	case string(s.request.Method) == "CONNECT":
+		return v.turnAway(b, 405)
+	}
+	v.productive()
+	v.heads++
+	s.open(b.id)
+	s.request.Peer = v.peer
+	s.left = b.length
+	s.received = b.end
+	v.count++
+	if v.handlers < v.o.MaxStreams {
+		v.handlers++
+		v.starting = append(v.starting, s)
+	} else {
+		v.await(s)
+	}
+	return nil
+}
+
+// await has s wait for a handler. One that its client did not wait for makes
+// room, so that there are never more than the client may have open.
+func (v *Server) await(s *ServerStream) {
+	if len(v.pending) >= v.o.MaxStreams {
+		v.pending = slices.DeleteFunc(v.pending, func(s *ServerStream) bool {
+			if s.err == nil {
+				return false
+			}
+			s.close()
+			v.recycle(s)
+			return true
+		})
+	}
+	v.pending = append(v.pending, s)
+}
+
+// turnAway ends a stream that no handler gets to see: with an answer, or where
+// status is 0 as malformed.
+func (v *Server) turnAway(b *block, status int) error {
+	v.past.add(b.id, true)
+	if status == 0 {
+		if v.log != nil {
+			v.log(fault(ProtocolError, "%s", b.wrong))
+		}
+		v.reset(b.id, ProtocolError)
+	} else {
+		v.head(b.id, true, func(p []byte) []byte {
+			return v.encoder.length(v.encoder.status(v.encoder.begin(p), status), 0)
+		})
+		if v.flush(); !b.end {
+			v.reset(b.id, NoError)
+		}
+	}
+	v.recycle(b.server)
+	return v.rapid()
+}
+
+func (v *Server) setting(s setting) error {
+	if s.id == settingPush && s.value > 1 {
+		return fault(ProtocolError, "ENABLE_PUSH of %d", s.value)
+	}
+	return nil
+}
+
+// leaving implements side: a client that goes away still wants its answers.
+func (v *Server) leaving(uint32, Code) {}
+
+// dealt starts the handlers of what came.
+func (v *Server) dealt() {
+	for i, s := range v.starting {
+		v.starting[i] = nil
+		select {
+		case v.work <- s:
+		default:
+			v.workers.Add(1)
+			go v.worker(s)
+		}
+	}
+	v.starting = v.starting[:0]
+}
+
+// worker handles one request after another.
+func (v *Server) worker(s *ServerStream) {
+	defer v.workers.Done()
+	for s != nil {
+		v.handle(s)
+		if s = v.succeed(s); s == nil {
+			s = <-v.work
+		}
+	}
+}
+
+// succeed ends s and returns a stream that waits for a handler; nil for none.
+func (v *Server) succeed(s *ServerStream) *ServerStream {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	s.close()
+	v.recycle(s)
+	for len(v.pending) > 0 {
+		s, v.pending = v.pending[0], v.pending[1:]
+		if s.err == nil {
+			return s
+		}
+		s.close() // its client did not wait
+		v.recycle(s)
+	}
+	v.handlers--
+	v.leave()
+	return nil
+}
+
+func (v *Server) fresh() *ServerStream {
+	if n := len(v.free); n > 0 {
+		s := v.free[n-1]
+		v.free = v.free[:n-1]
+		return s
+	}
+	s := &ServerStream{server: v}
+	s.init(&v.conn)
+	return s
+}
+
+func (v *Server) recycle(s *ServerStream) {
+	s.renew()
+	s.request.Reset()
+	v.free = append(v.free, s)
+}
