@@ -16,7 +16,7 @@ type attempt struct {
 	*exchange
 	lease   lb.Lease
 	number  int
-	backend backend
+	backend outbound
 	out     message.Request  // as it goes to the server
 	resp    message.Response // as it comes back
 	took    time.Duration    // until the final answer's head
@@ -64,6 +64,7 @@ func (a *attempt) ask() *failure {
 		if f != nil {
 			return f
 		}
+		stale := false
 		if a.backend = b; a.attach(b) == nil {
 			err := a.send(b)
 			if err == nil {
@@ -72,15 +73,15 @@ func (a *attempt) ask() *failure {
 			if err == nil {
 				return nil
 			}
+			stale = !again && b.Reused() && lost(err)
 			if f = failed(err, a.stopped()); f.kind == Reset && !f.gone && b.Unsent() {
 				f = &failure{kind: Reset, err: err, unsent: true}
 			}
 		} else {
 			f = failed(nil, a.stopped())
 		}
-		stale := !again && b.Reused() && f.kind == Reset && a.stopped() == nil
 		a.leave()
-		if !stale || !f.unsent && !idempotent(a.r.Method) || a.body.lost {
+		if !stale || f.gone || a.stopped() != nil || !f.unsent && !idempotent(a.r.Method) || a.body.lost {
 			return f
 		}
 	}
@@ -102,7 +103,7 @@ func (a *attempt) leave() {
 }
 
 // send sends the head and what there is of the body, and has the rest carried.
-func (a *attempt) send(b backend) error {
+func (a *attempt) send(b outbound) error {
 	a.deadlines.first.Store(true)
 	if err := a.body.head(); err != nil {
 		return err
@@ -130,7 +131,7 @@ func (a *attempt) sent() {
 const maxInterim = 16
 
 // readHead reads the final answer's head, and passes interim ones on.
-func (a *attempt) readHead(b backend) error {
+func (a *attempt) readHead(b outbound) error {
 	for n := 0; ; n++ {
 		if err := b.ReadHead(&a.resp); err != nil {
 			return err
@@ -163,6 +164,7 @@ func (a *attempt) fail(f *failure) *failure {
 	a.leave()
 	a.deadlines.first.Store(false)
 	a.deadlines.answer.Store(0)
+	a.goOn(f)
 	if f.gone {
 		a.result.Cancelled = true
 		return f
@@ -199,7 +201,7 @@ func idempotent(method []byte) bool {
 func (a *attempt) respond() {
 	h, resp := &a.answer, &a.resp
 	h.Reset()
-	h.Status, h.Length, h.Declared = resp.Status, resp.Length, resp.Declared
+	h.Status, h.Length, h.Declared, h.Head = resp.Status, resp.Length, resp.Declared, resp.Head
 	h.Last = a.last || !a.body.ended.Load()
 	message.EndToEnd(&h.Header, &resp.Header)
 	a.keepSession(&h.Header)

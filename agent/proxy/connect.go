@@ -1,9 +1,26 @@
 package proxy
 
-// connect is a connection to the leased server: one that has served before, or
-// else, and where it must be fresh, a new one.
-func (a *attempt) connect(fresh bool) (backend, *failure) {
+import (
+	"errors"
+	"io"
+	"net"
+	"syscall"
+
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/http2"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/socket"
+)
+
+// connect is a way to the leased server: one that has served before, or else,
+// and where it must be fresh, a new one.
+func (a *attempt) connect(fresh bool) (outbound, *failure) {
 	address := a.lease.Server().Address
+	if a.http.Backend == H2C || a.http.Backend == Auto && a.r.IsGRPC() {
+		s, err := a.http.trunks.open(a.context, address)
+		if err != nil {
+			return nil, a.unreached(err)
+		}
+		return s, nil
+	}
 	if fresh {
 		a.http.pool.forget(address) // the server has most likely closed them all
 	} else if o := a.http.pool.take(address); o != nil {
@@ -11,10 +28,21 @@ func (a *attempt) connect(fresh bool) (backend, *failure) {
 	}
 	o, err := a.http.pool.dial(a.context(), address)
 	if err != nil {
-		if cause := a.stopped(); cause != nil {
-			return nil, cause
-		}
-		return nil, undialled(err)
+		return nil, a.unreached(err)
 	}
 	return o, nil
+}
+
+func (a *attempt) unreached(err error) *failure {
+	if cause := a.stopped(); cause != nil {
+		return cause
+	}
+	return undialled(err)
+}
+
+// lost tells that a connection broke which may just have been too old.
+func lost(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		errors.Is(err, net.ErrClosed) || errors.Is(err, socket.ErrStale) ||
+		errors.Is(err, http2.ErrClosed) || errors.Is(err, http2.ErrUnprocessed)
 }

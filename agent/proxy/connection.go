@@ -2,11 +2,13 @@ package proxy
 
 import (
 	"bytes"
+	"errors"
 	"net"
 	"net/netip"
 	"sync/atomic"
 	"time"
 
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/http2"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/socket"
 )
 
@@ -25,11 +27,12 @@ type connection struct {
 	begun   bool     // some request was read
 	after   step     // what to do when arrived returned false
 
-	busy    atomic.Pointer[exchange] // what is under way
-	idle    atomic.Int64             // when idling is over, by the clock; 0: it does not idle
-	head    atomic.Int64             // when the head of a request has to be there; 0: none is awaited
-	late    atomic.Bool              // it was not
-	state   atomic.Int32             // free, taken or shut
+	busy  atomic.Pointer[exchange] // what is under way
+	idle  atomic.Int64             // when idling is over, by the clock; 0: it does not idle
+	head  atomic.Int64             // when the head of a request has to be there; 0: none is awaited
+	late  atomic.Bool              // it was not
+	http2 atomic.Pointer[http2.Server]
+	state atomic.Int32 // free, taken or shut
 }
 
 // The states of a connection: a request can only be taken up on a free one, and
@@ -69,7 +72,6 @@ func (c *connection) serve() {
 	for {
 		c.after = closing
 		if err := c.sock.WhenReadable(c.arrive); err != nil {
-			c.timedOut()
 			break
 		}
 		on := false
@@ -88,6 +90,12 @@ func (c *connection) serve() {
 	if c.after == upgraded {
 		c.serveHTTP2()
 		return
+	}
+	if c.late.Load() && c.session != nil {
+		c.refuse(&failure{kind: BadRequest, status: 408, err: errLate, blameless: true})
+	}
+	if c.ending {
+		c.part()
 	}
 	c.release()
 }
@@ -153,7 +161,7 @@ func (c *connection) process(block bool) bool {
 			}
 			c.begun = true
 		}
-		if !block && !s.whole() {
+		if !block && (!s.whole() || s.request.Upgrade != nil) {
 			c.after = blocking
 			return false
 		}
@@ -167,7 +175,6 @@ func (c *connection) process(block bool) bool {
 		s.exchange.run(s, &s.request, c.ip)
 		c.busy.Store(nil)
 		if c.state.Store(free); c.ending {
-			c.part()
 			return false
 		}
 		s.renew()
@@ -193,7 +200,6 @@ func (c *connection) refuse(f *failure) {
 	c.busy.Store(&s.exchange)
 	s.exchange.reject(s, &s.request, c.ip, f)
 	c.busy.Store(nil)
-	c.part()
 }
 
 // part ends the connection gently. What the client still sends is taken in for
@@ -203,7 +209,7 @@ func (c *connection) part() {
 	if s.request.Last && s.framing.Done() && !s.refused || c.sock.CloseWrite() != nil {
 		return
 	}
-	_ = c.sock.NetConn().SetReadDeadline(time.Now().Add(linger))
+	_ = c.sock.NetConn().SetDeadline(time.Now().Add(linger))
 	room := s.in[:cap(s.in)]
 	for left := 256 << 10; left > 0; {
 		n, err := c.sock.Read(room)
@@ -273,16 +279,19 @@ func (c *connection) ring(now time.Duration) (next time.Duration) {
 	return 0
 }
 
-// timedOut tells a client whose request did not come in time.
-func (c *connection) timedOut() {
-	if c.late.Load() && c.session != nil {
-		c.refuse(&failure{kind: BadRequest, status: 408, err: errLate, blameless: true})
+var errLate = errors.New("the request's head did not come in time")
+
+// announce tells a client of HTTP/2 to open no more streams. One of HTTP/1.1
+// is told with its next answer.
+func (c *connection) announce() {
+	if v := c.http2.Load(); v != nil {
+		v.Drain()
 	}
 }
 
 // shutDown ends the connection if no request is under way.
 func (c *connection) shutDown() {
-	if c.state.CompareAndSwap(free, shut) {
+	if c.http2.Load() == nil && c.state.CompareAndSwap(free, shut) {
 		c.sock.Interrupt()
 	}
 }
@@ -291,6 +300,9 @@ func (c *connection) shutDown() {
 func (c *connection) cut() {
 	if x := c.busy.Load(); x != nil {
 		x.stop(drainEnded)
+	}
+	if v := c.http2.Load(); v != nil {
+		_ = v.Close()
 	}
 	c.sock.Interrupt()
 }

@@ -19,7 +19,7 @@ import (
 // requests take no memory in the long run.
 type exchange struct {
 	http   *HTTP
-	client client // guarded by mu where another goroutine asks
+	client inbound // guarded by mu where another goroutine asks
 	alarm  *socket.Alarm
 	r      *message.Request
 	ip     string // of the client; "" for a unix socket
@@ -41,13 +41,13 @@ type exchange struct {
 	mu      sync.Mutex // guards what follows
 	active  bool
 	cause   *failure // why it was stopped
-	backend backend  // what stop interrupts
+	backend outbound // what stop interrupts
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 }
 
 // run carries the request r of a client to a backend, and the answer back.
-func (x *exchange) run(c client, r *message.Request, ip string) {
+func (x *exchange) run(c inbound, r *message.Request, ip string) {
 	x.begin(c, r, ip)
 	defer x.end()
 	if n := x.http.inFlight.Add(1); x.http.Limits.MaxRequests > 0 && n > int64(x.http.Limits.MaxRequests) {
@@ -58,7 +58,7 @@ func (x *exchange) run(c client, r *message.Request, ip string) {
 	x.forward()
 }
 
-func (x *exchange) begin(c client, r *message.Request, ip string) {
+func (x *exchange) begin(c inbound, r *message.Request, ip string) {
 	x.mu.Lock()
 	x.client, x.active = c, true
 	x.mu.Unlock()
@@ -100,7 +100,7 @@ func (x *exchange) end() {
 }
 
 // reject answers what came in instead of a request that can be understood.
-func (x *exchange) reject(c client, r *message.Request, ip string, f *failure) {
+func (x *exchange) reject(c inbound, r *message.Request, ip string, f *failure) {
 	x.begin(c, r, ip)
 	defer x.end()
 	x.http.inFlight.Add(1)
@@ -206,7 +206,7 @@ func (x *exchange) refuse(f *failure) {
 // deliver and delivered enclose what may wait for the client to read.
 func (x *exchange) deliver() {
 	x.writing.Store(true)
-	x.within(&x.deadlines.deliver, x.http.Timeouts.Idle)
+	x.within(&x.deadlines.deliver, x.http.Timeouts.Client)
 }
 
 func (x *exchange) delivered() {

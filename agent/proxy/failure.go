@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/http2"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/socket"
 	"github.com/outrigger-sidecar/outrigger/lb"
@@ -126,7 +127,11 @@ func failed(err error, cause *failure) *failure {
 	}
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET),
-		errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed), errors.Is(err, socket.ErrStale), errors.Is(err, socket.ErrInterrupted):
+		errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed), errors.Is(err, socket.ErrStale), errors.Is(err, socket.ErrInterrupted),
+		errors.Is(err, http2.ErrClosed), errors.Is(err, http2.ErrUnprocessed), errors.Is(err, http2.ErrInterrupted):
+		return &failure{kind: Reset, err: err}
+	}
+	if _, ok := errors.AsType[*http2.ResetError](err); ok {
 		return &failure{kind: Reset, err: err}
 	}
 	if _, ok := errors.AsType[*net.OpError](err); ok {
@@ -182,7 +187,7 @@ func (f *failure) describe(answer *message.Response, r *message.Request, upstrea
 	answer.Status, answer.Length = status, int64(len(body))
 	answer.Last = f.kind == BadRequest // what follows on the connection is not to be trusted
 	if string(r.Method) == "HEAD" {
-		answer.Length, answer.Declared = 0, answer.Length
+		answer.Length, answer.Declared, answer.Head = 0, answer.Length, true
 		return status, nil
 	}
 	return status, body

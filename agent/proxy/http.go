@@ -21,10 +21,12 @@ type HTTP struct {
 	key      func(r *message.Request, ip string) string
 	budget   *budget
 	pool     *pool
+	trunks   *streamPool
 	inFlight atomic.Int64
 	draining atomic.Bool
 	tunnels  *tunnels
 	sessions sync.Pool // of *session
+	streams  sync.Pool // of *stream
 	heads    http1.Limits
 	slots    chan struct{} // one for each connection, where they are limited
 
@@ -49,7 +51,9 @@ func NewHTTP(o Options) *HTTP {
 		quiet:   make(chan struct{}, 1),
 	}
 	h.pool = newPool(o, h.clock)
+	h.trunks = newStreamPool(o, h.clock)
 	h.sessions.New = func() any { return newSession(h) }
+	h.streams.New = func() any { return newStream(h) }
 	if o.Limits.MaxConnections > 0 {
 		h.slots = make(chan struct{}, o.Limits.MaxConnections)
 	}
@@ -103,6 +107,7 @@ const linger = time.Second
 // Drain implements Server.
 func (h *HTTP) Drain(ctx context.Context) {
 	h.draining.Store(true)
+	h.each((*connection).announce)
 	timer := time.NewTimer(linger)
 	defer timer.Stop()
 	h.await(ctx, timer.C)
@@ -111,6 +116,7 @@ func (h *HTTP) Drain(ctx context.Context) {
 	h.each((*connection).cut)
 	h.tunnels.drain(ctx)
 	h.pool.close()
+	h.trunks.close()
 	h.stop()
 	h.running.Wait()
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/socket"
 )
 
-// origin is a connection of HTTP/1.1 to a server. It implements backend, for
+// origin is a connection of HTTP/1.1 to a server. It implements outbound, for
 // one try after another.
 type origin struct {
 	pool    *pool
@@ -29,13 +29,14 @@ type origin struct {
 
 	buffer  *socket.Buffer // what was read
 	data    []byte         // of it, or of a larger place, what is not done with
+	piece   []byte         // of the answer's body, which was found in it
 	framing http1.Body     // of the answer's body
 	endless bool           // which ends with the connection
 	last    bool           // the connection ends with this answer
 	answer  *message.Response
 }
 
-// Send implements backend. A request that is whole waits for ReadHead, which
+// Send implements outbound. A request that is whole waits for ReadHead, which
 // sends it and waits in one go.
 func (o *origin) Send(r *message.Request, body []byte, last bool) error {
 	o.method, o.whole, o.chunked, o.from = r.Method, last, r.Length == message.Unknown, o.sock.Written()
@@ -66,7 +67,7 @@ func (o *origin) append(to, body []byte) []byte {
 	return append(append(http1.AppendChunkHead(to, len(body)), body...), http1.ChunkEnd...)
 }
 
-// SendBody implements backend.
+// SendBody implements outbound.
 func (o *origin) SendBody(p []byte) error {
 	if !o.chunked {
 		_, err := o.sock.Write(p)
@@ -76,7 +77,7 @@ func (o *origin) SendBody(p []byte) error {
 	return o.sock.Writev(http1.AppendChunkHead(size[:0], len(p)), p, chunkEnd)
 }
 
-// FinishBody implements backend.
+// FinishBody implements outbound.
 func (o *origin) FinishBody(trailer *message.Header) error {
 	if o.chunked {
 		if _, err := o.sock.Write(http1.AppendLastChunk(nil, trailer)); err != nil {
@@ -87,7 +88,7 @@ func (o *origin) FinishBody(trailer *message.Header) error {
 	return nil
 }
 
-// ReadHead implements backend.
+// ReadHead implements outbound.
 func (o *origin) ReadHead(r *message.Response) error {
 	if len(o.out) > 0 {
 		if err := o.ask(); err != nil {
@@ -154,7 +155,7 @@ func (o *origin) free() {
 		o.buffer.Free()
 		o.buffer = nil
 	}
-	o.data = nil
+	o.data, o.piece = nil, nil
 }
 
 func (o *origin) parse(end int, r *message.Response) error {
@@ -175,47 +176,58 @@ func (o *origin) parse(end int, r *message.Response) error {
 	return nil
 }
 
-// NextBody implements backend.
+// NextBody implements outbound.
 func (o *origin) NextBody() ([]byte, error) {
 	for {
+		if piece, err := o.unframe(); len(piece) > 0 || err != nil {
+			o.piece = nil
+			return piece, err
+		}
 		if o.framing.Done() {
 			o.framing.Trailer(&o.answer.Trailer)
 			return nil, io.EOF
 		}
-		if len(o.data) == 0 {
-			if err := o.fill(); err != nil {
-				if !errors.Is(err, io.EOF) {
-					return nil, err
-				}
-				if err := o.framing.EOF(); err != nil {
-					return nil, io.ErrUnexpectedEOF
-				}
-				return nil, io.EOF
+		if err := o.fill(); err != nil {
+			if !errors.Is(err, io.EOF) {
+				return nil, err
 			}
-		}
-		piece, n, err := o.framing.Next(o.data)
-		if o.data = o.data[n:]; len(piece) > 0 || err != nil {
-			return piece, err
+			if o.framing.EOF() != nil {
+				return nil, io.ErrUnexpectedEOF
+			}
+			return nil, io.EOF
 		}
 	}
 }
 
-// Buffered implements backend.
-func (o *origin) Buffered() bool { return len(o.data) > 0 || o.framing.Done() }
+// unframe is the next piece in what was read, none if there is only framing.
+func (o *origin) unframe() (piece []byte, err error) {
+	for len(o.piece) == 0 && len(o.data) > 0 && !o.framing.Done() && err == nil {
+		var n int
+		o.piece, n, err = o.framing.Next(o.data)
+		o.data = o.data[n:]
+	}
+	return o.piece, err
+}
 
-// Reused implements backend.
+// Buffered implements outbound.
+func (o *origin) Buffered() bool {
+	piece, err := o.unframe()
+	return len(piece) > 0 || err != nil || o.framing.Done()
+}
+
+// Reused implements outbound.
 func (o *origin) Reused() bool { return o.reused }
 
-// Unsent implements backend.
+// Unsent implements outbound.
 func (o *origin) Unsent() bool { return o.sock.Written() == o.from || o.sock.Undelivered(o.from) }
 
-// Interrupt implements backend.
+// Interrupt implements outbound.
 func (o *origin) Interrupt() {
 	o.broken.Store(true)
 	o.sock.Interrupt()
 }
 
-// Release implements backend. Bytes that came after the answer would be taken
+// Release implements outbound. Bytes that came after the answer would be taken
 // for the next one.
 func (o *origin) Release() {
 	keep := o.answer != nil && !o.last && o.whole && len(o.data) == 0 && o.framing.Done() && !o.broken.Load()

@@ -21,13 +21,13 @@ type session struct {
 	request  message.Request
 	exchange exchange
 
-	framing  http1.Body     // of the request's body
-	buffer   *socket.Buffer // where the body is read into after in
-	rest     []byte         // of buffer, what is not done with
-	out      []byte         // of the answer, what is not sent yet
-	chunked  bool           // the answer goes out in chunks
-	endless  bool           // the answer ends with the connection
-	refused  bool           // what came is no request
+	framing http1.Body     // of the request's body
+	buffer  *socket.Buffer // where the body is read into after in
+	rest    []byte         // of buffer, what is not done with
+	out     []byte         // of the answer, what is not sent yet
+	chunked bool           // the answer goes out in chunks
+	endless bool           // the answer ends with the connection
+	refused bool           // what came is no request
 }
 
 const (
@@ -100,7 +100,7 @@ func (s *session) whole() bool {
 	return s.request.Length == 0 || s.request.Length > 0 && int64(len(s.in)-s.head) >= s.request.Length
 }
 
-// NextBody implements client.
+// NextBody implements inbound.
 func (s *session) NextBody() ([]byte, error) {
 	for {
 		if s.framing.Done() {
@@ -143,22 +143,22 @@ func (s *session) fill() (err error) {
 	return nil
 }
 
-// BodyBuffered implements client.
+// BodyBuffered implements inbound.
 func (s *session) BodyBuffered() bool { return s.used < len(s.in) || len(s.rest) > 0 }
 
-// StopBody implements client.
+// StopBody implements inbound.
 func (s *session) StopBody() { _ = s.sock.NetConn().SetReadDeadline(past) }
 
-// ResumeBody implements client.
+// ResumeBody implements inbound.
 func (s *session) ResumeBody() { _ = s.sock.NetConn().SetReadDeadline(time.Time{}) }
 
-// Interim implements client.
+// Interim implements inbound.
 func (s *session) Interim(r *message.Response) error {
 	_, err := s.sock.Write(http1.AppendResponse(s.out[:0], r, false, 1))
 	return err
 }
 
-// Respond implements client.
+// Respond implements inbound.
 func (s *session) Respond(r *message.Response, last bool) error {
 	s.chunked = r.Length == message.Unknown && s.request.Minor > 0
 	s.endless = r.Length == message.Unknown && !s.chunked
@@ -171,7 +171,7 @@ func (s *session) Respond(r *message.Response, last bool) error {
 	return nil
 }
 
-// WriteBody implements client. Small pieces are gathered.
+// WriteBody implements inbound. Small pieces are gathered.
 func (s *session) WriteBody(p []byte) error {
 	if s.chunked {
 		s.out = http1.AppendChunkHead(s.out, len(p))
@@ -195,7 +195,7 @@ func (s *session) WriteBody(p []byte) error {
 
 var chunkEnd = []byte(http1.ChunkEnd)
 
-// Flush implements client.
+// Flush implements inbound.
 func (s *session) Flush() error {
 	if len(s.out) == 0 {
 		return nil
@@ -205,7 +205,7 @@ func (s *session) Flush() error {
 	return err
 }
 
-// Finish implements client.
+// Finish implements inbound.
 func (s *session) Finish(trailer *message.Header) error {
 	if s.chunked {
 		s.out = http1.AppendLastChunk(s.out, trailer)
@@ -213,7 +213,7 @@ func (s *session) Finish(trailer *message.Header) error {
 	return s.Flush()
 }
 
-// Abort implements client. Where the end of an answer is told by that of the
+// Abort implements inbound. Where the end of an answer is told by that of the
 // connection, only a reset tells that this is not it.
 func (s *session) Abort() {
 	s.ending = true
@@ -222,8 +222,8 @@ func (s *session) Abort() {
 	}
 }
 
-// Gone implements client.
+// Gone implements inbound.
 func (s *session) Gone() bool { return s.sock.Gone() }
 
-// Cut implements client.
+// Cut implements inbound.
 func (s *session) Cut() { s.sock.Interrupt() }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
 	"github.com/outrigger-sidecar/outrigger/lb"
 )
 
@@ -204,13 +205,32 @@ func TestWithoutSessions(t *testing.T) {
 	if body != `zero ["lb=0123456789abcdef; =; ;a"]` || len(resp.Header["Set-Cookie"]) != 1 {
 		t.Errorf("got %s, and sets %q", body, resp.Header["Set-Cookie"])
 	}
-	h := http.Header{"Cookie": {"lb=0123456789abcdef; a=1"}}
+	h := cookies("lb=0123456789abcdef; a=1")
 	if n := testing.AllocsPerRun(100, func() {
 		Sticky{}.strip(h)
-		_ = Sticky{}.token(h["Cookie"])
+		_ = Sticky{}.token(h)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
+}
+
+// cookies is a header of lines of cookies.
+func cookies(lines ...string) *message.Header {
+	h := new(message.Header)
+	for _, line := range lines {
+		h.Add(message.Cookie, line)
+	}
+	return h
+}
+
+// values of a known name in a header.
+func values(h *message.Header, n message.Name) (all []string) {
+	for f := range h.All() {
+		if f.Key == n {
+			all = append(all, string(f.Value))
+		}
+	}
+	return all
 }
 
 func FuzzSticky(f *testing.F) {
@@ -220,11 +240,13 @@ func FuzzSticky(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line1, line2 string, token uint64) {
 		s := Sticky{Cookie: "lb", Path: "/"}
 		sent := http.Header{"Cookie": {line1, line2}}
-		seen := http.Header{"Cookie": sent["Cookie"]}
-		s.strip(seen)
-		if !slices.Equal(sent["Cookie"], []string{line1, line2}) {
-			t.Errorf("the client's own header became %q", sent["Cookie"])
+		stripped := cookies(line1, line2)
+		lines := [2][]byte{stripped.At(0).Value, stripped.At(1).Value}
+		s.strip(stripped)
+		if string(lines[0]) != line1 || string(lines[1]) != line2 {
+			t.Errorf("the client's own header became %q", lines)
 		}
+		seen := http.Header{"Cookie": values(stripped, message.Cookie)}
 		// What another reader of cookies makes of both.
 		var want, got []string
 		for _, c := range (&http.Request{Header: sent}).Cookies() {
@@ -243,7 +265,7 @@ func FuzzSticky(f *testing.F) {
 		if !slices.Equal(got, want) {
 			t.Errorf("of %q a backend sees %q, want %q", sent["Cookie"], got, want)
 		}
-		if n := s.token(seen["Cookie"]); n != 0 {
+		if n := s.token(stripped); n != 0 {
 			t.Errorf("a backend can read the token %x", n)
 		}
 		for i, line := range []string{line1, line2} { // lines without ours pass as they are
@@ -253,27 +275,29 @@ func FuzzSticky(f *testing.F) {
 		}
 
 		// What is set is read again, wherever it stands.
-		answer := http.Header{}
+		answer := new(message.Header)
 		s.set(answer, token)
-		pair, _, _ := strings.Cut(answer.Get("Set-Cookie"), ";")
-		if n := s.token([]string{pair + "; " + line1}); n != token && token != 0 {
+		pair, _, _ := strings.Cut(string(answer.Get(message.SetCookie)), ";")
+		if n := s.token(cookies(pair + "; " + line1)); n != token && token != 0 {
 			t.Errorf("%x was set, and %x is read of %q", token, n, pair)
 		}
-		if n := s.token([]string{line1, line2}); n != 0 && !strings.Contains(line1+line2, fmt.Sprintf("%016x", n)) {
+		if n := s.token(cookies(line1, line2)); n != 0 && !strings.Contains(line1+line2, fmt.Sprintf("%016x", n)) {
 			t.Errorf("%x is read of %q", n, sent["Cookie"])
 		}
 	})
 }
 
 func BenchmarkSticky(b *testing.B) {
-	cookies := []string{"session=0123456789abcdef0123456789abcdef; theme=dark; lb=0123456789abcdef; _ga=GA1.1.1234567890.1234567890"}
+	line := "session=0123456789abcdef0123456789abcdef; theme=dark; lb=0123456789abcdef; _ga=GA1.1.1234567890.1234567890"
 	for _, s := range []Sticky{{}, {Cookie: "lb", Path: "/"}} {
 		b.Run("cookie="+s.Cookie, func(b *testing.B) {
 			b.ReportAllocs()
+			var h message.Header
 			for b.Loop() {
-				h := http.Header{"Cookie": cookies}
-				if s.token(cookies) != 0 {
-					s.strip(h)
+				h.Reset()
+				h.Add(message.Cookie, line)
+				if s.token(&h) != 0 {
+					s.strip(&h)
 				}
 			}
 		})

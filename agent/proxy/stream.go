@@ -2,9 +2,9 @@ package proxy
 
 import "github.com/outrigger-sidecar/outrigger/agent/proxy/message"
 
-// client is the app's side of one exchange, HTTP/1.1 or a stream of HTTP/2.
+// inbound is the app's side of one exchange, HTTP/1.1 or a stream of HTTP/2.
 // What reads the request and what writes the answer may be two goroutines.
-type client interface {
+type inbound interface {
 	// NextBody waits for the next piece of the request's body, which is good
 	// until the next call; io.EOF comes after the last.
 	NextBody() ([]byte, error)
@@ -34,10 +34,10 @@ type client interface {
 	Cut()
 }
 
-// backend is the side of a server, for one try: a connection of HTTP/1.1 or a
+// outbound is the side of a server, for one try: a connection of HTTP/1.1 or a
 // stream of HTTP/2. What writes the request and what reads the answer may be
 // two goroutines.
-type backend interface {
+type outbound interface {
 	// Send begins the request with its head and the first of its body; with
 	// last that is all. It may be kept back until ReadHead.
 	Send(r *message.Request, body []byte, last bool) error

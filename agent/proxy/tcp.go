@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -37,32 +36,19 @@ func (t *TCP) Serve(l net.Listener) error {
 	if limit := t.Limits.MaxConnections; limit > 0 {
 		l = netutil.LimitListener(l, limit)
 	}
-	pause := time.Duration(0)
-	for {
-		conn, err := l.Accept()
-		switch {
-		case err == nil:
-			pause = 0
-			t.wg.Go(func() { t.handle(conn) })
-		case errors.Is(err, net.ErrClosed):
-			return nil
-		case exhausted(err):
-			// No descriptor is left, and there will be none for a moment.
-			// Trying on at once would burn a processor meanwhile.
-			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			select {
-			case <-time.After(pause):
-			case <-t.ctx.Done():
-			}
-		default:
-			return fmt.Errorf("upstream %q: %w", t.Upstream, err)
-		}
+	if err := accept(l, nil, func(conn net.Conn) { t.wg.Go(func() { t.handle(conn) }) }); err != nil {
+		return fmt.Errorf("upstream %q: %w", t.Upstream, err)
 	}
+	return nil
 }
 
-func exhausted(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) ||
-		errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.ECONNABORTED)
+// clientIP is the address without its port; "" for a unix socket.
+func clientIP(remote string) string {
+	host, _, err := net.SplitHostPort(remote)
+	if err != nil {
+		return ""
+	}
+	return host
 }
 
 // Drain implements Server. Nothing in TCP tells a client to go away, so it
@@ -97,7 +83,6 @@ func (t *TCP) handle(app net.Conn) {
 func (t *TCP) forward(app net.Conn) *failure {
 	var (
 		query = lb.Query{Key: clientIP(app.RemoteAddr().String())}
-		dial  = dialer{t.Timeouts.Connect, t.Meter}
 		last  *failure
 	)
 	for n := 0; ; n++ {
@@ -120,7 +105,7 @@ func (t *TCP) forward(app net.Conn) *failure {
 			t.Meter.Retries.Add(1)
 		}
 		start := time.Now()
-		backend, err := dial.dial(t.ctx, lease.Server().Address)
+		backend, err := dial(t.ctx, lease.Server().Address, t.Timeouts.Connect)
 		if err == nil {
 			took := time.Since(start)
 			t.Meter.Took.Add(took)

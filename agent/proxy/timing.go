@@ -113,6 +113,15 @@ func (x *exchange) stopLocked(cause *failure) {
 	}
 }
 
+// goOn takes back a stop that was meant for one try.
+func (x *exchange) goOn(cause *failure) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.cause == cause && cause == answerLate {
+		x.cause, x.ctx, x.cancel = nil, nil, nil
+	}
+}
+
 // stopped is why the exchange was ended; nil while it was not.
 func (x *exchange) stopped() *failure {
 	x.mu.Lock()
@@ -122,7 +131,7 @@ func (x *exchange) stopped() *failure {
 
 // attach makes b what stop interrupts; nil takes it away. It tells why the
 // exchange was ended before.
-func (x *exchange) attach(b backend) *failure {
+func (x *exchange) attach(b outbound) *failure {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.backend = b

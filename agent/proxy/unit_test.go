@@ -2,28 +2,26 @@ package proxy
 
 import (
 	"errors"
-	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
 )
 
 func TestKeys(t *testing.T) {
-	r, _ := http.NewRequest("GET", "http://a/b/c?d=e", nil)
-	r.RemoteAddr = "[2001:db8::1]:1234"
-	r.Header = http.Header{"X-User": {"u1", "u2"}, "Cookie": {"session=s1; other=o"}}
+	r := &message.Request{Target: []byte("/b/c?d=e"), Authority: []byte("a")}
+	for _, f := range []string{"x-user: u1", "X-User: u2", "Cookie: session=s1; other=o"} {
+		name, value, _ := strings.Cut(f, ": ")
+		r.Header.AddNamed(name, value)
+	}
 	for hashOn, want := range map[string]string{
-		"": "2001:db8::1", "client_ip": "2001:db8::1", "path": "/b/c", "header:x-user": "u1", "header:None": "", "cookie:session": "s1", "cookie:none": "",
+		"": "2001:db8::1", "client_ip": "2001:db8::1", "path": "/b/c", "header:X-User": "u1", "header:None": "", "header:Host": "a", "cookie:session": "s1", "cookie:none": "",
 	} {
-		if got := keyOf(hashOn)(r); got != want {
+		if got := keyOf(hashOn)(r, "2001:db8::1"); got != want {
 			t.Errorf("hash_on %q gives %q, want %q", hashOn, got, want)
 		}
-	}
-	r.RemoteAddr = "@" // a unix socket
-	if got := keyOf("")(r); got != "" {
-		t.Errorf("a unix socket gives %q", got)
 	}
 }
 
@@ -56,41 +54,6 @@ func TestBudget(t *testing.T) {
 		if n := taken(b); n != 100 {
 			t.Errorf("after a quiet hour %d, want ten seconds' worth", n)
 		}
-	})
-}
-
-func TestWatchdog(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		first, second := &failure{kind: FirstByteTimeout}, &failure{kind: IdleTimeout}
-		start := time.Now()
-		var bit *failure
-		var at time.Duration
-		dog := &watchdog{bite: func(f *failure) { bit, at = f, time.Since(start) }}
-		defer dog.stop()
-		dog.watch(first, 10*time.Second)
-		time.Sleep(9 * time.Second)
-		dog.watch(second, 5*time.Second) // until 14 s
-		time.Sleep(4 * time.Second)
-		dog.watch(second, 5*time.Second) // until 18 s
-		time.Sleep(time.Second)
-		dog.watch(second, time.Second) // sooner: until 15 s
-		time.Sleep(time.Hour)
-		synctest.Wait()
-		if bit != second || at != 15*time.Second {
-			t.Errorf("bit for %v at %v", bit, at)
-		}
-	})
-	synctest.Test(t, func(t *testing.T) {
-		dog := &watchdog{bite: func(f *failure) { t.Errorf("bit for %v", f) }}
-		dog.watch(phaseIdle, 0)
-		time.Sleep(time.Hour)
-		dog.watch(phaseIdle, time.Second)
-		dog.watch(nil, 0)
-		time.Sleep(time.Hour)
-		dog.watch(phaseIdle, time.Second)
-		dog.stop()
-		dog.watch(phaseIdle, time.Second)
-		time.Sleep(time.Hour)
 	})
 }
 
@@ -144,34 +107,12 @@ func TestKindsAreComplete(t *testing.T) {
 	}
 }
 
-func FuzzHeaders(f *testing.F) {
-	f.Add("Connection", "close, x-hop", "X-Hop", "1")
-	f.Add("Connection", "Upgrade,\t keep-alive ,,", "Upgrade", "websocket")
-	f.Fuzz(func(t *testing.T, name1, value1, name2, value2 string) {
-		h := http.Header{}
-		h.Add(name1, value1)
-		h.Add(name2, value2)
-		before := h.Clone()
-		out := endToEnd(h)
-		for _, hop := range hopByHop {
-			if _, ok := out[hop]; ok {
-				t.Errorf("%s is passed on", hop)
-			}
-		}
-		for _, kept := range keptAnyway {
-			if _, ok := h[kept]; ok && !slices.Equal(out[kept], h[kept]) {
-				t.Errorf("%s is lost", kept)
-			}
-		}
-		upgrade(h)
-		for name := range before {
-			if !slices.Equal(before[name], h[name]) {
-				t.Error("the request itself was changed")
-			}
-		}
-		q := quoted(value1)
+func FuzzQuoted(f *testing.F) {
+	f.Add("a \"b\" \\c\r\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		q := quoted(text)
 		if inner := q[1 : len(q)-1]; strings.ContainsAny(strings.NewReplacer(`\\`, "", `\"`, "").Replace(inner), "\"\\\r\n\x00") {
-			t.Errorf("quoted(%q) = %s", value1, q)
+			t.Errorf("quoted(%q) = %s", text, q)
 		}
 	})
 }

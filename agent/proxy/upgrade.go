@@ -6,6 +6,7 @@ import (
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/http1"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/socket"
 )
 
 // switchProtocols joins the connections of both sides, if the server agreed to
@@ -33,7 +34,7 @@ func (a *attempt) switchProtocols() *failure {
 		a.exchange.result.Cancelled = true
 		return nil
 	}
-	t := &tunnel{app: s.tunnelled(), backend: o.tunnelled(), silence: a.http.Timeouts.Tunnel}
+	t := &tunnel{app: &ahead{s.sock, s.in[s.used:]}, backend: &ahead{o.sock, o.data}, silence: a.http.Timeouts.Tunnel}
 	done, ok := a.http.tunnels.add(t)
 	if !ok {
 		return nil // draining
@@ -49,4 +50,19 @@ func (x *exchange) unwatch() {
 	x.mu.Lock()
 	x.active, x.backend = false, nil
 	x.mu.Unlock()
+}
+
+// ahead is a connection of which some was read already.
+type ahead struct {
+	*socket.Conn
+	data []byte
+}
+
+func (c *ahead) Read(p []byte) (int, error) {
+	if len(c.data) == 0 {
+		return c.Conn.Read(p)
+	}
+	n := copy(p, c.data)
+	c.data = c.data[n:]
+	return n, nil
 }

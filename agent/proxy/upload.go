@@ -74,7 +74,7 @@ func (u *upload) fault(err error) error {
 }
 
 // carry sends the rest of the body to b, beside whoever reads the answer.
-func (u *upload) carry(b backend) {
+func (u *upload) carry(b outbound) {
 	u.halted.Store(false)
 	u.running.Go(func() {
 		defer u.deadlines.upload.Store(0)

@@ -173,6 +173,22 @@ func (a *Alarm) Set(at time.Duration) {
 	}
 }
 
+// Earlier is Set unless the alarm rings before that anyway.
+func (a *Alarm) Earlier(at time.Duration) {
+	for {
+		set := a.at.Load()
+		if set != 0 && set <= int64(at) {
+			return
+		}
+		if a.at.CompareAndSwap(set, int64(at)) {
+			if at < a.place() {
+				a.clock.advance(a)
+			}
+			return
+		}
+	}
+}
+
 // sound rings, unless the alarm was set to a later time or removed just now.
 func (a *Alarm) sound(now time.Duration) {
 	a.clock.mu.Lock()

@@ -230,6 +230,16 @@ func (r *raw) look(fd uintptr) {
 	}
 }
 
+func (r *raw) quiet() bool {
+	quiet := false
+	_ = r.rc.Control(func(fd uintptr) {
+		var peek [1]byte
+		_, errno := recv(fd, peek[:], unix.MSG_PEEK)
+		quiet = errno == syscall.EAGAIN
+	})
+	return quiet
+}
+
 // acked is how many of the bytes written were acknowledged by the peer's
 // kernel. It is for connections that we opened: of those the count, as the
 // kernel keeps it, has one more for the SYN.

@@ -55,6 +55,7 @@ type line interface {
 	tryRead(p []byte) (int, error)
 	send() error
 	gone() bool
+	quiet() bool
 	acked() (n int64, known bool)
 }
 
@@ -267,4 +268,16 @@ func (c *Conn) outcome(err error) error {
 		return ErrInterrupted
 	}
 	return err
+}
+
+// Quiet tells, without blocking or reading, that there is nothing to read: no
+// bytes and no end. Where that cannot be known it is true.
+func (c *Conn) Quiet() bool { return c.line.quiet() }
+
+// Reset ends the connection so that the peer sees it broken and not ended.
+func (c *Conn) Reset() {
+	if lingers, ok := c.conn.(interface{ SetLinger(sec int) error }); ok {
+		_ = lingers.SetLinger(0)
+	}
+	_ = c.Close()
 }

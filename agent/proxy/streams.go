@@ -1,0 +1,52 @@
+package proxy
+
+import (
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/http2"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/socket"
+)
+
+// serveHTTP2 goes on with a client that began to speak HTTP/2.
+func (c *connection) serveHTTP2() {
+	ahead := append([]byte(nil), c.session.in...)
+	c.release()
+	h := c.server
+	c.idle.Store(0)
+	c.head.Store(0)
+	v := http2.NewServer(c.sock.NetConn(), ahead, http2.ServerOptions{
+		MaxHeaderBytes: h.Limits.MaxHeaderBytes,
+		Header:         h.Timeouts.Header, Idle: h.Timeouts.KeepAlive, Stall: h.Timeouts.Client,
+	}, c.carry)
+	c.http2.Store(v)
+	if h.draining.Load() {
+		v.Drain()
+	}
+	_ = v.Serve() // how a client ends is its affair
+}
+
+// stream is what a request over HTTP/2 has while it is under way.
+type stream struct {
+	exchange exchange
+	alarm    socket.Alarm
+}
+
+func newStream(h *HTTP) *stream {
+	s := new(stream)
+	s.exchange.http, s.exchange.alarm = h, &s.alarm
+	return s
+}
+
+// carry is one request. It runs in a goroutine of its own.
+func (c *connection) carry(in *http2.ServerStream) {
+	s := c.server.streams.Get().(*stream)
+	x := &s.exchange
+	c.server.clock.Add(&s.alarm, x.look)
+	in.Request().Peer = c.peer
+	in.OnGone(x)
+	x.run(in, in.Request(), c.ip)
+	in.Close() // after which x is told of nothing more
+	c.server.clock.Remove(&s.alarm)
+	c.server.streams.Put(s)
+}
+
+// ClientGone is told by a stream.
+func (x *exchange) ClientGone() { x.stop(clientGone) }
