@@ -105,11 +105,12 @@ func (a *attempt) leave() {
 // send sends the head and what there is of the body, and has the rest carried.
 func (a *attempt) send(b outbound) error {
 	a.deadlines.first.Store(true)
-	if err := a.body.head(); err != nil {
+	body, err := a.body.head()
+	if err != nil {
 		return err
 	}
 	all := a.body.ended.Load()
-	if err := b.Send(&a.out, a.body.kept, all); err != nil {
+	if err := b.Send(&a.out, body, all); err != nil {
 		return err
 	}
 	if all {
@@ -209,9 +210,7 @@ func (a *attempt) respond() {
 	a.exchange.result.Status, a.exchange.result.Major = resp.Status, resp.Major
 	if err := a.stream(); err != nil {
 		a.breakOff(err)
-		return
 	}
-	a.judge()
 }
 
 // keepSession has the client come back to the server that answers, where it
@@ -243,6 +242,10 @@ func (a *attempt) stream() error {
 	b, c := a.backend, a.client
 	none := a.resp.Length == 0
 	a.deliver()
+	if none {
+		a.judge()
+		a.leave()
+	}
 	if c.Respond(&a.answer, none) != nil {
 		return clientGone
 	}
@@ -273,6 +276,8 @@ func (a *attempt) stream() error {
 			return err
 		}
 	}
+	a.judge()
+	a.leave() // first, so that the client's next request finds the connection free
 	if c.Finish(&a.resp.Trailer) != nil {
 		return clientGone
 	}

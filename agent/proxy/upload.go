@@ -31,15 +31,15 @@ func (u *upload) begin(x *exchange) {
 	u.ended.Store(x.r.Length == 0)
 }
 
-// head reads what of the body came along with the request's head, which for
-// most requests is all of it.
-func (u *upload) head() error {
+// head is what of the body goes out with the request's head: what came along
+// with that, which for most requests is all of it, or what was kept of it.
+func (u *upload) head() ([]byte, error) {
 	if u.received > 0 || u.ended.Load() || u.r.Expect || !u.client.BodyBuffered() {
-		return nil
+		return u.kept, nil
 	}
 	piece, err := u.client.NextBody()
 	u.take(piece, err)
-	return u.fault(err)
+	return piece, u.fault(err)
 }
 
 // take notes that a piece was read.
