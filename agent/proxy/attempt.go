@@ -242,14 +242,15 @@ func (a *attempt) stream() error {
 	b, c := a.backend, a.client
 	none := a.resp.Length == 0
 	a.deliver()
-	if none {
-		a.judge()
-		a.leave()
-	}
 	if c.Respond(&a.answer, none) != nil {
 		return clientGone
 	}
 	if none {
+		a.judge()
+		a.leave() // first, so that the client's next request finds the connection free
+		if c.Flush() != nil {
+			return clientGone
+		}
 		a.delivered()
 		return nil
 	}
@@ -277,7 +278,7 @@ func (a *attempt) stream() error {
 		}
 	}
 	a.judge()
-	a.leave() // first, so that the client's next request finds the connection free
+	a.leave()
 	if c.Finish(&a.resp.Trailer) != nil {
 		return clientGone
 	}

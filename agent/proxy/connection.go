@@ -202,20 +202,25 @@ func (c *connection) refuse(f *failure) {
 	c.busy.Store(nil)
 }
 
-// part ends the connection gently. What the client still sends is taken in for
-// a while: if it met a closed connection it would have the answer lost.
+// part ends the connection gently: if what a client still sends met a closed
+// connection, that would be reset, and the answer lost with it. Some is taken
+// in, and then the client has to wait, for a while.
 func (c *connection) part() {
 	s := c.session
 	if s.request.Last && s.framing.Done() && !s.refused || c.sock.CloseWrite() != nil {
 		return
 	}
-	_ = c.sock.NetConn().SetDeadline(time.Now().Add(linger))
+	until := time.Now().Add(linger)
+	_ = c.sock.NetConn().SetDeadline(until)
 	room := s.in[:cap(s.in)]
 	for left := 256 << 10; left > 0; {
 		n, err := c.sock.Read(room)
 		if left -= n; err != nil {
 			return
 		}
+	}
+	for time.Now().Before(until) && !c.sock.Gone() {
+		time.Sleep(glance)
 	}
 }
 

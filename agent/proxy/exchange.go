@@ -195,7 +195,11 @@ func (x *exchange) refuse(f *failure) {
 	x.answer.Last = x.answer.Last || x.last || !x.body.ended.Load()
 	x.deliver()
 	err := x.client.Respond(&x.answer, len(text) == 0)
-	if err == nil && len(text) > 0 {
+	switch {
+	case err != nil:
+	case len(text) == 0:
+		err = x.client.Flush()
+	default:
 		if err = x.client.WriteBody(text); err == nil {
 			err = x.client.Finish(nil)
 		}

@@ -159,15 +159,12 @@ func (s *session) Interim(r *message.Response) error {
 }
 
 // Respond implements inbound.
-func (s *session) Respond(r *message.Response, last bool) error {
+func (s *session) Respond(r *message.Response, _ bool) error {
 	s.chunked = r.Length == message.Unknown && s.request.Minor > 0
 	s.endless = r.Length == message.Unknown && !s.chunked
 	r.Last = r.Last || s.endless
 	s.ending = s.ending || r.Last
 	s.out = http1.AppendResponse(s.out[:0], r, s.chunked, s.request.Minor)
-	if last {
-		return s.Flush()
-	}
 	return nil
 }
 
