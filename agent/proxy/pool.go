@@ -58,12 +58,13 @@ func (p *pool) take(address string) *origin {
 
 // put keeps o for another request.
 func (p *pool) put(o *origin) {
-	o.reused, o.since = true, p.clock.Now()
+	now := p.clock.Now()
+	o.reused, o.since = true, now
 	p.mu.Lock()
 	if all := p.idle[o.address]; !p.closed && len(all) < mostIdle {
 		p.idle[o.address] = append(all, o)
 		p.mu.Unlock()
-		p.alarm.Earlier(o.since + idleBackend)
+		p.alarm.Earlier(now + idleBackend)
 		return
 	}
 	p.mu.Unlock()
