@@ -39,7 +39,7 @@ func TestAppendRequest(t *testing.T) {
 		{"an upgrade", with(func(r *message.Request) { r.Upgrade = []byte("websocket") }), "GET /a?b HTTP/1.1|Host: c:1|Connection: Upgrade|Upgrade: websocket||"},
 		{"trailers are welcome", with(func(r *message.Request) { r.Header = header("te: trailers"); r.Last = true }), "GET /a?b HTTP/1.1|Host: c:1|TE: trailers|Connection: close, TE||"},
 		{"* for OPTIONS", with(func(r *message.Request) { r.Method, r.Target = []byte("OPTIONS"), []byte("*") }), "OPTIONS * HTTP/1.1|Host: c:1||"},
-		{"* for GET", with(func(r *message.Request) { r.Target = []byte("*") }), ""},
+		{"* for GET", with(func(r *message.Request) { r.Target = []byte("*") }), "GET /* HTTP/1.1|Host: c:1||"},
 		{"fields of the framing", with(func(r *message.Request) {
 			r.Header = header("content-length: 5", "Transfer-Encoding: gzip", "CONNECTION: x", "Keep-Alive: 1", "Proxy-Connection: y", "Upgrade: z", "HTTP2-Settings: a", "Host: b", "Expect: c", "x: y")
 			r.Header.Append(message.Field{Name: []byte("content-length"), Value: []byte("7")}) // without its number
@@ -47,13 +47,14 @@ func TestAppendRequest(t *testing.T) {
 		{"fields that would be two", with(func(r *message.Request) {
 			r.Header = header("a: b\r\nc: d", "a: b\nc: d", "a: b\rc", "a: b\x00", "a\r\nb: c", "a\n: b", "a b: c", "a:: b", ": b", "via: 1\r\nb: c", "x: y")
 		}), "GET /a?b HTTP/1.1|Host: c:1|x: y||"},
-		{"a method that would be more", with(func(r *message.Request) { r.Method = []byte("GET / HTTP/1.1\r\n") }), ""},
-		{"no method", with(func(r *message.Request) { r.Method = nil }), ""},
-		{"a target that would be more", with(func(r *message.Request) { r.Target = []byte("/ HTTP/1.1\r\nA: b\r\n\r\n") }), ""},
-		{"a target with a space", with(func(r *message.Request) { r.Target = []byte("/a b") }), ""},
-		{"a relative target", with(func(r *message.Request) { r.Target = []byte("a") }), ""},
-		{"no target", with(func(r *message.Request) { r.Target = nil }), ""},
-		{"an authority that would be more", with(func(r *message.Request) { r.Authority = []byte("a\r\nb: c") }), ""},
+		{"a method that would be more", with(func(r *message.Request) { r.Method = []byte("GET / HTTP/1.1\r\n") }), "INVALID /a?b HTTP/1.1|Host: c:1||"},
+		{"no method", with(func(r *message.Request) { r.Method = nil }), "INVALID /a?b HTTP/1.1|Host: c:1||"},
+		{"CONNECT", with(func(r *message.Request) { r.Method = []byte("CONNECT") }), "INVALID /a?b HTTP/1.1|Host: c:1||"},
+		{"a target that would be more", with(func(r *message.Request) { r.Target = []byte("/ HTTP/1.1\r\nA: b\r\n\r\n") }), "GET /%20HTTP/1.1%0D%0AA:%20b%0D%0A%0D%0A HTTP/1.1|Host: c:1||"},
+		{"a target with a space", with(func(r *message.Request) { r.Target = []byte("/a b#\xff") }), "GET /a%20b%23%FF HTTP/1.1|Host: c:1||"},
+		{"a relative target", with(func(r *message.Request) { r.Target = []byte("a") }), "GET /a HTTP/1.1|Host: c:1||"},
+		{"no target", with(func(r *message.Request) { r.Target = nil }), "GET / HTTP/1.1|Host: c:1||"},
+		{"an authority that would be more", with(func(r *message.Request) { r.Authority = []byte("a\r\nb: c") }), "GET /a?b HTTP/1.1|Host: ||"},
 		{"an upgrade that would be more", with(func(r *message.Request) { r.Upgrade = []byte("a\r\nb: c") }), "GET /a?b HTTP/1.1|Host: c:1||"},
 	} {
 		if got := lines(AppendRequest([]byte("before|"), &test.r)); got != "before|"+test.want {
@@ -201,4 +202,38 @@ func TestRoundTripOfChunks(t *testing.T) {
 			t.Fatalf("%q: got %q, rest %q, trailers %s", wire, got, rest, show(&read))
 		}
 	}
+}
+
+// Whatever is written, it is one head with at most the one field.
+func FuzzAppend(f *testing.F) {
+	f.Add("GET", "/", "a", "b", "c", "d")
+	f.Add("GET / HTTP/1.1\r\n", "/ HTTP/1.1\r\n\r\n", "a\r\n\r\n", "b\r\nc", "d\r\ne: f", "g\r\nh")
+	f.Add("", "", "", "", "", "")
+	f.Fuzz(func(t *testing.T, method, target, authority, name, value, upgrade string) {
+		h := header()
+		h.AddNamed(name, value)
+		request := message.Request{Method: []byte(method), Target: []byte(target), Authority: []byte(authority), Header: h, Upgrade: []byte(upgrade)}
+		response := message.Response{Status: 200, Header: h, Upgrade: []byte(upgrade)}
+		for want, wire := range [][]byte{AppendRequest(nil, &request), AppendResponse(nil, &response, true, 1)} {
+			if End(wire, 0) != len(wire) {
+				t.Errorf("%q is not one head", wire)
+			}
+			got := strings.Split(string(wire), "\r\n")
+			for _, line := range got {
+				if !clean([]byte(line)) {
+					t.Errorf("%q in %q", line, wire)
+				}
+			}
+			// The first line, Host or a length, the field, Connection and Upgrade, and two for the end.
+			if len(got) > 7 || strings.Count(got[0], " ") != 2 {
+				t.Errorf("%d: %q has too much", want, wire)
+			}
+		}
+		chunk := AppendLastChunk(nil, &h)
+		var b Body
+		b.Reset(message.Unknown)
+		if _, n, err := b.Next(chunk); err != nil || n != len(chunk) || !b.Done() {
+			t.Errorf("%q is not one end: %v", chunk, err)
+		}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"slices"
@@ -177,32 +178,38 @@ func FuzzRequest(f *testing.F) {
 	for _, test := range refusedRequests {
 		f.Add([]byte(test.input))
 	}
-	f.Fuzz(func(t *testing.T, in []byte) {
-		var r message.Request
-		a, ok := ours(in, func(head []byte, b *Body) (*message.Header, error) {
-			err := ParseRequest(head, Limits{}, &r)
-			b.Reset(r.Length)
-			return &r.Header, err
-		})
-		if !ok {
-			return
-		}
-		var q *http.Request
-		skipped := len(in) - len(withoutEmptyLine(in))
-		a.end -= skipped
-		b := theirs(t, in[skipped:], func(br *bufio.Reader) (_ http.Header, _ io.ReadCloser, _ *http.Header, err error) {
-			if q, err = http.ReadRequest(br); err != nil {
-				return nil, nil, nil, err
-			}
-			return q.Header, q.Body, &q.Trailer, nil
-		})
-		compare(t, in, a, b)
-		if string(r.Method) != q.Method || string(r.Target) != originForm(q) || !strings.EqualFold(string(r.Authority), q.Host) ||
-			r.Length != q.ContentLength || r.Last != q.Close || r.Minor != q.ProtoMinor {
-			t.Errorf("%q:\nhere     %s\nnet/http %s %s host %q length %d close %v", in, showRequest(&r), q.Method, q.RequestURI, q.Host, q.ContentLength, q.Close)
-		}
-		again(t, &r)
+	f.Fuzz(func(t *testing.T, in []byte) { besideRequest(t, in) })
+}
+
+// besideRequest reads a request here and in net/http, and tells whether it was
+// accepted.
+func besideRequest(t *testing.T, in []byte) bool {
+	t.Helper()
+	var r message.Request
+	a, ok := ours(in, func(head []byte, b *Body) (*message.Header, error) {
+		err := ParseRequest(head, Limits{}, &r)
+		b.Reset(r.Length)
+		return &r.Header, err
 	})
+	if !ok {
+		return false
+	}
+	var q *http.Request
+	skipped := len(in) - len(withoutEmptyLine(in))
+	a.end -= skipped
+	b := theirs(t, in[skipped:], func(br *bufio.Reader) (_ http.Header, _ io.ReadCloser, _ *http.Header, err error) {
+		if q, err = http.ReadRequest(br); err != nil {
+			return nil, nil, nil, err
+		}
+		return q.Header, q.Body, &q.Trailer, nil
+	})
+	compare(t, in, a, b)
+	if string(r.Method) != q.Method || string(r.Target) != originForm(q) || !strings.EqualFold(string(r.Authority), q.Host) ||
+		r.Length != q.ContentLength || r.Last != q.Close || r.Minor != q.ProtoMinor {
+		t.Errorf("%q:\nhere     %s\nnet/http %s %s host %q length %d close %v", in, showRequest(&r), q.Method, q.RequestURI, q.Host, q.ContentLength, q.Close)
+	}
+	again(t, &r)
+	return true
 }
 
 // originForm is the target of q as we rewrite it.
@@ -237,6 +244,35 @@ func again(t *testing.T, r *message.Request) {
 	if a, b := strings.ToLower(showRequest(&fields)), strings.ToLower(showRequest(&second)); a != b {
 		t.Errorf("%s becomes\n%s", a, b)
 	}
+}
+
+// What fuzzing finds slowly: requests of fragments that are in dispute, in any
+// mixture.
+func TestRequestsOfFragments(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	pick := func(of ...string) string { return of[random.IntN(len(of))] }
+	end := func() string {
+		return pick("\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\n", "\r", "\r\r\n", "\n\r", "\r\n ", " \r\n")
+	}
+	accepted := 0
+	for range 60_000 {
+		in := pick("", "", "\r\n") + pick("POST", "GET", "OPTIONS", "get") + pick(" ", " ", "  ", "\t") +
+			pick("/", "/a?b", "*", "http://a", "http://a/b", "http://b/", "//a", "/%41", "/%", "?a") + " " + pick("HTTP/1.1", "HTTP/1.1", "HTTP/1.0", "HTTP/1.2") + end()
+		in += pick("Host: a", "Host: a", "Host:a", "host:\ta ", "Host : a", "Hos\x00t: a") + end()
+		for range random.IntN(4) {
+			in += pick("Content-Length", "content-length", "Transfer-Encoding", "TRANSFER-ENCODING", "Connection", "Trailer", "A", "Content_Length", "Expect", "Pragma") +
+				pick(":", ":", ": ", ":\t", " :", ":\v") +
+				pick("3", "3", "0", "03", "+3", "3,3", "chunked", "chunked", "Chunked", "chunked ", "gzip, chunked", "identity", "close", "keep-alive", "100-continue", "no-cache", "a", "", "\x80") + end()
+		}
+		in += "\r\n" + pick("", "abc", "3\r\nabc\r\n0\r\n\r\n", "3;a\r\nabc\r\n0\r\nA: b\r\n\r\nGET", "3\nabc\n0\n\n", "0\r\n\r\n", "0\r\nContent-Length: 3\r\n\r\nabc")
+		if besideRequest(t, []byte(in)) {
+			accepted++
+		}
+	}
+	if accepted < 500 {
+		t.Errorf("%d were accepted: that compares little", accepted)
+	}
+	t.Log(accepted, "accepted")
 }
 
 func FuzzResponse(f *testing.F) {
