@@ -2,6 +2,7 @@ package http1_test
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/http1"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
@@ -33,7 +34,7 @@ func Example() {
 
 	out.Method, out.Target, out.Authority, out.Length = r.Method, r.Target, r.Authority, int64(len(data))
 	message.EndToEnd(&out.Header, &r.Header)
-	fmt.Printf("%s%s", http1.AppendRequest(nil, &out), data)
+	fmt.Println(strings.ReplaceAll(string(append(http1.AppendRequest(nil, &out), data...)), "\r", ""))
 
 	// Output:
 	// POST /cart HTTP/1.1
