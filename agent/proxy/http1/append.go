@@ -7,20 +7,15 @@ import (
 )
 
 // AppendRequest adds the head of a request in HTTP/1.1, framed as Length says.
-// With Last it asks to close, and with Upgrade to go on with that. A method,
-// target or authority that cannot be written without becoming something else
-// adds nothing at all: none of those comes from ParseRequest. Fields of which
-// the same is true are left out, as are those that would speak of the framing.
+// With Last it asks to close, and with Upgrade to go on with that.
+//
+// What it is given comes from a parser that has refused what cannot be written.
+// Should one have let something through, it stays harmless here: fields that
+// would be two are left out, as are those that would speak of the framing, and
+// the first line is bent until it is one. There is always a head, since without
+// it the body that follows would be taken for one.
 func AppendRequest(dst []byte, r *message.Request) []byte {
-	if !all(r.Method, token) || !validTarget(r) || !validAuthority(r.Authority) {
-		return dst
-	}
-	dst = append(dst, r.Method...)
-	dst = append(dst, ' ')
-	dst = append(dst, r.Target...)
-	dst = append(dst, " HTTP/1.1\r\nHost: "...)
-	dst = append(dst, r.Authority...)
-	dst = append(dst, crlf...)
+	dst = appendRequestLine(dst, r)
 	dst = appendFields(dst, &r.Header)
 	switch {
 	case r.Length == message.Unknown:
@@ -33,10 +28,6 @@ func AppendRequest(dst []byte, r *message.Request) []byte {
 	}
 	dst = appendConnection(dst, connectionOptions{close: r.Last, te: r.Header.Has(message.TE)}, r.Upgrade)
 	return append(dst, crlf...)
-}
-
-func validTarget(r *message.Request) bool {
-	return all(r.Target, target) && (r.Target[0] == '/' || string(r.Target) == "*" && string(r.Method) == "OPTIONS")
 }
 
 // usuallyHasBody is of methods that should say so when they have none (RFC 9110

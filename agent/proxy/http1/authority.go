@@ -60,8 +60,7 @@ func ipv6(b []byte) bool {
 			n++
 		}
 		if n < len(b) && b[n] == '.' {
-			groups += 2
-			return ipv4(b) && (groups == 8 || gap && groups < 8)
+			return ipv4(b) && enough(groups+2, gap)
 		}
 		if n == 0 || n > 4 {
 			return false
@@ -80,8 +79,11 @@ func ipv6(b []byte) bool {
 			return false
 		}
 	}
-	return groups == 8 || gap && groups < 8
+	return enough(groups, gap)
 }
+
+// enough tells whether there are 8 groups, or fewer with a gap among them.
+func enough(groups int, gap bool) bool { return groups == 8 && !gap || groups < 8 && gap }
 
 var doubleColon = []byte("::")
 

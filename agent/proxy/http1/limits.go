@@ -15,7 +15,7 @@ import "bytes"
 type Limits struct {
 	Bytes  int // of a head with its first line, or of trailers; 0: 64 KiB
 	Fields int // lines of a header; 0: 256
-	Line   int // bytes of the request line without its end; 0: 8 KiB
+	Line   int // bytes of the first line without its end; 0: 8 KiB
 }
 
 func (l Limits) bytes() int  { return or(l.Bytes, 64<<10) }
@@ -42,9 +42,9 @@ func (e *Error) Error() string { return e.Text }
 
 func bad(text string) *Error { return &Error{400, text} }
 
-// TooLarge tells whether what has come of a request's head, which has no end
-// yet, is beyond the limits. It is nil or an *Error. The number of fields is
-// looked at when the head is there.
+// TooLarge tells whether what has come of a head, which has no end yet, is
+// beyond the limits. It is nil or an *Error, with a status as for a request. The
+// number of fields is looked at when the head is there.
 func TooLarge(partial []byte, l Limits) error {
 	partial = withoutEmptyLine(partial)
 	// Its end is not among the bytes that the longest line would take.
@@ -57,6 +57,6 @@ func TooLarge(partial []byte, l Limits) error {
 	return nil
 }
 
-func errLine() *Error   { return &Error{414, "the request line is too long"} }
+func errLine() *Error   { return &Error{414, "the first line is too long"} }
 func errBytes() *Error  { return &Error{431, "the header is too large"} }
 func errFields() *Error { return &Error{431, "the header has too many fields"} }

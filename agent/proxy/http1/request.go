@@ -20,13 +20,8 @@ func ParseRequest(head []byte, l Limits, r *message.Request) error {
 }
 
 func parseRequest(head []byte, l Limits, r *message.Request) *Error {
-	line, next, e := firstLine(head)
-	switch {
-	case len(line) > l.line():
-		return errLine()
-	case len(head) > l.bytes():
-		return errBytes()
-	case e != nil:
+	line, next, e := firstLine(head, l)
+	if e != nil {
 		return e
 	}
 	if e := requestLine(line, r); e != nil {
@@ -54,11 +49,17 @@ func parseRequest(head []byte, l Limits, r *message.Request) *Error {
 	return nil
 }
 
-// firstLine is the first line without its end, and where the next one begins.
-func firstLine(head []byte) (line []byte, next int, e *Error) {
+// firstLine is the first line of a head without its end, and where the next one
+// begins, if both the line and the head are within the limits.
+func firstLine(head []byte, l Limits) (line []byte, next int, e *Error) {
 	lf := bytes.IndexByte(head, '\n')
-	if lf < 1 || head[lf-1] != '\r' {
-		return head[:max(lf, 0)], 0, bad("a line ends in a bare LF")
+	switch {
+	case lf > l.line()+1:
+		return nil, 0, errLine()
+	case len(head) > l.bytes():
+		return nil, 0, errBytes()
+	case lf < 1 || head[lf-1] != '\r':
+		return nil, 0, bad("a line ends in a bare LF")
 	}
 	return head[:lf-1], lf + 1, nil
 }

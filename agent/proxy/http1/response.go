@@ -15,10 +15,7 @@ func ParseResponse(head []byte, l Limits, method []byte, r *message.Response) er
 }
 
 func parseResponse(head []byte, l Limits, method []byte, r *message.Response) *Error {
-	if len(head) > l.bytes() {
-		return errBytes()
-	}
-	line, next, e := firstLine(head)
+	line, next, e := firstLine(head, l)
 	if e != nil {
 		return e
 	}

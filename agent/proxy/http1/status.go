@@ -1,20 +1,5 @@
 package http1
 
-import "strconv"
-
-// appendStatusLine adds "HTTP/1.1 200 OK". What is no status becomes 502.
-func appendStatusLine(dst []byte, status, minor int) []byte {
-	if status < 100 || status > 599 {
-		status = 502
-	}
-	dst = append(dst, "HTTP/1."...)
-	dst = append(dst, '0'+byte(minor&1), ' ')
-	dst = strconv.AppendInt(dst, int64(status), 10)
-	dst = append(dst, ' ')
-	dst = append(dst, reason(status)...)
-	return append(dst, crlf...)
-}
-
 // reason is the phrase of the registry for a status; "" where it has none.
 func reason(status int) string { return reasons[status-100] }
 
