@@ -22,9 +22,10 @@ type block struct {
 	response *message.Response // likewise
 	header   *message.Header   // where fields go; nil: nowhere
 
-	coded   int // bytes before decoding
-	size    int // after
-	large   bool
+	coded   int    // bytes before decoding
+	size    int    // after
+	large   bool   // larger than limit
+	endless bool   // so much so that the rest is not waited for
 	wrong   string // what makes it malformed; "" for nothing
 	regular bool   // a field that is no pseudo-field came
 	pseudo  pseudo // those that came
@@ -66,10 +67,16 @@ func (c *conn) headers(f *frame) error {
 	return c.fragment(f.payload, f.has(flagEndHeaders))
 }
 
+// keptHead is how large a head may be for its room to be kept for others.
+const keptHead = 8 << 10
+
+// smallFragment is a part of a head that is too small for a sound reason.
+const smallFragment = 1024
+
 // fragment deals with a part of a head.
 func (c *conn) fragment(p []byte, end bool) error {
 	b := &c.block
-	if b.coded += len(p); len(p) == 0 && !end {
+	if b.coded += len(p); len(p) < smallFragment && !end {
 		if err := c.unproductive(); err != nil {
 			return err
 		}
@@ -79,7 +86,7 @@ func (c *conn) fragment(p []byte, end bool) error {
 		err = hpack.ErrStringLength // it has gone on for long after it was too large
 	}
 	if errors.Is(err, hpack.ErrStringLength) {
-		b.large = true
+		b.large, b.endless = true, true
 		if err := c.side.opened(b); err != nil {
 			return err
 		}
@@ -97,6 +104,9 @@ func (c *conn) fragment(p []byte, end bool) error {
 	}
 	if !end {
 		return nil
+	}
+	if b.stream != nil && b.size > keptHead {
+		b.stream.large = true
 	}
 	if b.header != nil && b.crumbs > 1 {
 		b.joinCookies()

@@ -32,8 +32,7 @@ type Client struct {
 	used       bool   // an answer came
 	idleSince  time.Time
 	free       []*ClientStream
-	silent     spell
-	pinged     bool
+	waits      clientWatch
 	done       chan struct{}
 }
 
@@ -257,37 +256,12 @@ func (l *Client) leaving(last uint32, _ Code) {
 			s.fail(ErrUnprocessed)
 		}
 	}
+	if l.busy() == 0 {
+		l.out.last = true
+		l.flush()
+	}
 }
 
 func (l *Client) dealt() {}
 
 func (l *Client) ponged([]byte) {}
-
-// tick looks at the connection.
-func (l *Client) tick() {
-	now := time.Now()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.out.failed {
-		return
-	}
-	waits := len(l.streams) > 0
-	silent := waits && l.reads == l.watch.reads
-	l.look(now, l.busy() > 0 || !l.met, l.o.Stall)
-	switch {
-	case !silent:
-		l.pinged = false
-		l.silent.lasts(false, now)
-	case l.pinged && l.silent.over(true, l.o.Ping+l.o.PingTimeout, now):
-		_ = l.net.Close()
-		return
-	case !l.pinged && l.silent.over(true, l.o.Ping, now):
-		l.pinged = true
-		l.control(appendPing(l.out.frames, 0, drainPing))
-	}
-	if l.watch.resting {
-		l.free = nil
-		return // until something stirs it
-	}
-	l.watch.timer.Reset(l.watch.period)
-}

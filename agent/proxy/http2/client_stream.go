@@ -105,7 +105,7 @@ func (s *ClientStream) FinishBody(trailer *message.Header) error {
 func (s *ClientStream) ReadHead(r *message.Response) error {
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()
-	for s.pending == 0 || s.err == ErrInterrupted {
+	for s.pending == 0 || s.interrupted {
 		if s.err != nil {
 			return s.err
 		}
@@ -174,6 +174,11 @@ func (s *ClientStream) Release() {
 	s.finishUse()
 	if l.busy() == 0 {
 		l.idleSince = time.Now()
+		l.out.last = l.away // nothing more can come
+		l.flush()
+	}
+	if s.large {
+		return
 	}
 	s.renew()
 	s.toHead, s.answered, s.pending, s.answer = false, false, 0, nil

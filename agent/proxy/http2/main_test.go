@@ -10,7 +10,11 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if !playsRole() {
+		goleak.VerifyTestMain(m)
+	}
+}
 
 func listen(t testing.TB) net.Listener {
 	t.Helper()

@@ -118,9 +118,11 @@ func (o *outlet) write() {
 		if err != nil {
 			o.handed -= int64(len(p) - n)
 			o.failed = true
-			_ = c.net.Close() // the reader finds out
 		}
 		c.mu.Unlock()
+		if err != nil {
+			_ = c.net.Close() // the reader finds out
+		}
 	}
 	o.flushing = false
 	o.written.Broadcast()

@@ -1,6 +1,7 @@
 package http2
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -19,6 +20,16 @@ type ServerOptions struct {
 	Idle           time.Duration // a connection without streams is closed after it; 0: never
 	Stall          time.Duration // a write that gets nowhere ends the connection after it; 0: never
 	Log            func(error)   // is told of faults of the client, with the connection locked; nil: nobody is
+
+	// Refuse answers a request that must go no further, in place of the
+	// handler: one with a head that is too large, of which only a part is
+	// there, with 431, and CONNECT with 405. nil means an answer of the status
+	// alone.
+	Refuse func(s *ServerStream, status int, why error)
+}
+
+func refuse(s *ServerStream, status int, _ error) {
+	_ = s.Respond(&message.Response{Status: status, Declared: 0}, true)
 }
 
 const (
@@ -56,6 +67,9 @@ func NewServer(c net.Conn, ahead []byte, o ServerOptions, handle func(*ServerStr
 	}
 	if o.MaxHeaderBytes == 0 {
 		o.MaxHeaderBytes = defaultMaxHeaderBytes
+	}
+	if o.Refuse == nil {
+		o.Refuse = refuse
 	}
 	v := &Server{o: o, handle: handle, work: make(chan *ServerStream)}
 	v.init(c, v, o.MaxHeaderBytes)
@@ -166,12 +180,12 @@ func (v *Server) opened(b *block) error {
 		b.finishRequest()
 	}
 	switch {
-	case b.wrong != "":
-		return v.turnAway(b, 0)
+	case b.wrong != "" || b.endless:
+		return v.turnAway(b)
 	case b.large:
-		return v.turnAway(b, 431)
+		s.status, s.why = 431, errors.New("http2: the head is too large")
 	case string(s.request.Method) == "CONNECT":
-		return v.turnAway(b, 405)
+		s.status, s.why = 405, errors.New("http2: CONNECT is not for a proxy that stands for its backends")
 	}
 	v.productive()
 	v.heads++
@@ -205,22 +219,17 @@ func (v *Server) await(s *ServerStream) {
 	v.pending = append(v.pending, s)
 }
 
-// turnAway ends a stream that no handler gets to see: with an answer, or where
-// status is 0 as malformed.
-func (v *Server) turnAway(b *block, status int) error {
+// turnAway ends a stream that no handler gets to see: one that is malformed,
+// or whose head was so large that the connection ends with it.
+func (v *Server) turnAway(b *block) error {
 	v.past.add(b.id, true)
-	if status == 0 {
+	if b.wrong != "" {
 		if v.log != nil {
 			v.log(fault(ProtocolError, "%s", b.wrong))
 		}
 		v.reset(b.id, ProtocolError)
 	} else {
-		v.head(b.id, true, func(p []byte) []byte {
-			return v.encoder.length(v.encoder.status(v.encoder.begin(p), status), 0)
-		})
-		if v.flush(); !b.end {
-			v.reset(b.id, NoError)
-		}
+		v.head(b.id, true, func(p []byte) []byte { return v.encoder.status(v.encoder.begin(p), 431) })
 	}
 	v.recycle(b.server)
 	return v.rapid()
@@ -254,7 +263,11 @@ func (v *Server) dealt() {
 func (v *Server) worker(s *ServerStream) {
 	defer v.workers.Done()
 	for s != nil {
-		v.handle(s)
+		if s.status == 0 {
+			v.handle(s)
+		} else {
+			v.o.Refuse(s, s.status, s.why)
+		}
 		if s = v.succeed(s); s == nil {
 			s = <-v.work
 		}
@@ -292,7 +305,11 @@ func (v *Server) fresh() *ServerStream {
 }
 
 func (v *Server) recycle(s *ServerStream) {
+	if s.large {
+		return
+	}
 	s.renew()
 	s.request.Reset()
+	s.status, s.why = 0, nil
 	v.free = append(v.free, s)
 }

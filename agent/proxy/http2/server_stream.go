@@ -9,6 +9,8 @@ type ServerStream struct {
 	stream
 	server  *Server
 	request message.Request
+	status  int // that the request must be refused with; 0: it need not
+	why     error
 }
 
 // Request is the request's head, good until the handler returns. Its trailers

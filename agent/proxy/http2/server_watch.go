@@ -10,28 +10,26 @@ type serverWatch struct {
 
 // tick looks at the connection.
 func (v *Server) tick() {
-	now := time.Now()
 	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.out.failed {
-		return
+	dead := !v.out.failed && v.check(time.Now())
+	v.mu.Unlock()
+	if dead {
+		_ = v.net.Close()
 	}
+}
+
+// check tells whether the connection has to be closed.
+func (v *Server) check(now time.Time) (dead bool) {
 	w := &v.waits
 	busy := len(v.streams) > 0 || v.handlers > 0 || v.count != w.count
 	awaited := v.heads == v.watch.heads && v.awaited
 	v.watch.heads, w.count = v.heads, v.count
-	v.look(now, busy || awaited || !v.met, v.o.Stall)
-	switch {
-	case w.preface.over(!v.met, v.o.Header, now), w.head.over(awaited, v.o.Header, now):
-		_ = v.net.Close()
-		return
-	case v.phase == noticed && w.notice.lasts(true, now) >= linger:
-		v.callLast()
-	case w.idle.over(!busy && v.phase == serving, v.o.Idle, now):
-		v.callLast()
+	if v.look(now, busy || awaited || !v.met, v.o.Stall) ||
+		w.preface.over(!v.met, v.o.Header, now) || w.head.over(awaited, v.o.Header, now) {
+		return true
 	}
-	if v.phase == leaving {
-		return
+	if v.phase == noticed && w.notice.lasts(true, now) >= linger || w.idle.over(!busy && v.phase == serving, v.o.Idle, now) {
+		v.callLast()
 	}
 	next := v.watch.period
 	if v.watch.resting && v.phase == serving {
@@ -42,6 +40,7 @@ func (v *Server) tick() {
 		}
 	}
 	v.watch.timer.Reset(next)
+	return false
 }
 
 // dismiss lets the workers go that have nothing to do.

@@ -2,6 +2,9 @@ package http2
 
 import "encoding/binary"
 
+// maxSettings bounds those of one frame, since each may touch every stream.
+const maxSettings = 32
+
 // settings follows those of the peer.
 func (c *conn) settings(f *frame) error {
 	switch {
@@ -11,6 +14,8 @@ func (c *conn) settings(f *frame) error {
 		return fault(FrameSizeError, "SETTINGS of a wrong length")
 	case f.has(flagAck):
 		return c.unproductive()
+	case len(f.payload) > maxSettings*lengthOfSetting:
+		return fault(EnhanceYourCalm, "%d settings", len(f.payload)/lengthOfSetting)
 	}
 	for p := f.payload; len(p) > 0; p = p[lengthOfSetting:] {
 		if err := c.setting(setting{binary.BigEndian.Uint16(p), binary.BigEndian.Uint32(p[2:])}); err != nil {

@@ -32,12 +32,14 @@ type stream struct {
 	writable sync.Cond
 	blocked  bool // in the connection's list of those who wait
 
-	err     error // why the stream ended before its time
-	woken   bool  // in the connection's list of those to be woken
-	gone    atomic.Bool
-	watcher watcher
-	telling bool // watcher is being told
-	closed  bool // by its user
+	err         error // why the stream ended before its time
+	interrupted bool  // by its user, who waits for nothing more
+	woken       bool  // in the connection's list of those to be woken
+	gone        atomic.Bool
+	watcher     watcher
+	telling     bool // watcher is being told
+	closed      bool // by its user
+	large       bool // a head was, and its room is not kept
 }
 
 type watcher interface{ ClientGone() }
@@ -52,6 +54,7 @@ func (s *stream) init(c *conn) {
 func (s *stream) renew() {
 	s.id, s.received, s.left, s.owed, s.halted = 0, false, message.Unknown, 0, false
 	s.sent, s.sendErr, s.err, s.watcher, s.closed = false, nil, nil, nil, false
+	s.interrupted = false
 	s.trailer.Reset()
 	s.gone.Store(false)
 }
@@ -67,13 +70,13 @@ func (s *stream) open(id uint32) {
 // known already.
 func (s *stream) nextBody(trailer *message.Header) ([]byte, error) {
 	s.giveBack()
-	for !s.body.waiting() || s.err == ErrInterrupted {
+	for !s.body.waiting() || s.interrupted {
 		switch {
-		case s.err != nil:
-			return nil, s.err
-		case s.received:
+		case s.received && !s.interrupted:
 			s.trailers(trailer)
 			return nil, io.EOF
+		case s.err != nil:
+			return nil, s.err
 		case s.halted:
 			return nil, ErrInterrupted
 		}
@@ -216,6 +219,7 @@ func (s *stream) interrupt() {
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()
 	if !s.closed {
+		s.interrupted = true
 		s.fail(ErrInterrupted)
 	}
 }

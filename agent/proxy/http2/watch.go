@@ -11,7 +11,8 @@ import (
 type watch struct {
 	timer   *time.Timer
 	period  time.Duration
-	resting bool // nothing goes on, and the reader was told
+	resting bool // nothing goes on
+	nudged  bool // the reader was told so
 	stalled spell
 	quiet   spell
 	handed  int64 // of outlet, reads and heads, when last looked at
@@ -63,13 +64,12 @@ func (c *conn) stir() {
 }
 
 // look sees to what both sides have in common. busy tells that something goes
-// on, and stall how long a write may take.
-func (c *conn) look(now time.Time, busy bool, stall time.Duration) {
+// on, and stall how long a write may take. It tells whether the connection has
+// to be closed.
+func (c *conn) look(now time.Time, busy bool, stall time.Duration) (dead bool) {
 	w := &c.watch
 	c.calm()
-	if w.stalled.over(c.out.flushing && c.out.handed == w.handed, stall, now) {
-		_ = c.net.Close()
-	}
+	dead = w.stalled.over(c.out.flushing && c.out.handed == w.handed, stall, now)
 	still := !busy && c.reads == w.reads && c.out.handed == w.handed
 	w.handed, w.reads = c.out.handed, c.reads
 	if w.quiet.lasts(still, now) > 0 && !w.resting {
@@ -77,8 +77,11 @@ func (c *conn) look(now time.Time, busy bool, stall time.Duration) {
 		if !c.out.flushing && len(c.out.frames) == 0 {
 			c.out.frames, c.out.spare = nil, nil
 		}
-		_ = c.net.SetReadDeadline(time.Unix(1, 0)) // the reader gives up its room
+		if !c.hungUp {
+			w.nudged = c.net.SetReadDeadline(time.Unix(1, 0)) == nil // the reader gives up its room
+		}
 	}
+	return dead
 }
 
 // rested tells that a read failed for no other reason than that the connection
@@ -89,9 +92,10 @@ func (c *conn) rested(err error) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.watch.resting || c.out.last || c.hungUp {
+	if !c.watch.nudged || c.hungUp {
 		return false
 	}
+	c.watch.nudged = false
 	c.in.rest()
 	return c.net.SetReadDeadline(time.Time{}) == nil
 }

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package http2
+
+func playsRole() bool { return false }
