@@ -30,7 +30,8 @@ type raw struct {
 	asked  bool        // ask: the question is sent
 	f      func() bool // watch
 	fd     uintptr     // watch: of the call that f runs in
-	proven bool        // watch: nothing is left unread that no wake-up will tell of
+	tells  bool
+	proven bool // watch: nothing is left unread that no wake-up will tell of
 
 	// Of the writer.
 	sendErr error
@@ -153,6 +154,9 @@ func (r *raw) askSome(fd uintptr) bool {
 
 func (r *raw) watch(f func() bool) error {
 	r.f = f
+	if !r.tells && r.isTCP && os.Getenv("INQ") != "" {
+		r.rc.Control(func(fd uintptr) { r.tells = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_INQ, 1) == nil })
+	}
 	err := r.await((*raw).watchSome)
 	r.f = nil
 	return err
@@ -175,7 +179,14 @@ func (r *raw) watchSome(fd uintptr) bool {
 }
 
 func (r *raw) tryRead(p []byte) (int, error) {
-	n, errno := recv(r.fd, p, 0)
+	var n, left int
+	var errno syscall.Errno
+	if r.tells {
+		n, left, errno = recvTelling(r.fd, p)
+		r.proven = n > 0 && left == 0
+	} else {
+		n, errno = recv(r.fd, p, 0)
+	}
 	r.n, r.err = 0, nil
 	if !r.received(n, errno) {
 		r.proven = true
