@@ -58,4 +58,6 @@ func (p plain) send() error {
 
 func (plain) gone() bool { return false }
 
+func (plain) broken() bool { return false }
+
 func (plain) acked() (int64, bool) { return 0, false }

@@ -81,7 +81,7 @@ func recvTelling(fd uintptr, p []byte) (n, left int, errno syscall.Errno) {
 	vector := unix.Iovec{Base: &p[0]}
 	vector.SetLen(len(p))
 	for {
-		message := unix.Msghdr{Iov: &vector, Control: (*byte)(unsafe.Pointer(&tell))} //nolint:gosec // the kernel takes nothing else
+		message := unix.Msghdr{Iov: &vector, Control: (*byte)(unsafe.Pointer(&tell))} //nolint:gosec // a control message is bytes
 		message.SetIovlen(1)
 		message.SetControllen(int(unsafe.Sizeof(tell)))
 		read, _, errno := unix.RawSyscall6(unix.SYS_RECVMSG, fd,
