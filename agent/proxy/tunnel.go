@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"io"
 	"sync"
@@ -17,9 +16,6 @@ type tunnel struct {
 	timer        *time.Timer
 	broken       atomic.Pointer[error] // the first failure, nil for a clean end
 }
-
-// errSilent ends a tunnel in which nothing moves.
-var errSilent = errors.New("timeout \"tunnel\": nothing moved for too long")
 
 // run returns when the tunnel has ended; sent and received count bytes from
 // and to the app as they pass.
@@ -83,53 +79,3 @@ func (t *tunnel) cut() {
 type buffer [32 << 10]byte
 
 var buffers = sync.Pool{New: func() any { return new(buffer) }}
-
-// tunnels are those that are open, so that a drain can wait for them: the HTTP
-// server knows nothing more of a connection it handed over.
-type tunnels struct {
-	mu     sync.Mutex
-	ended  *sync.Cond
-	open   map[*tunnel]struct{}
-	closed bool
-}
-
-func newTunnels() *tunnels {
-	ts := &tunnels{open: make(map[*tunnel]struct{})}
-	ts.ended = sync.NewCond(&ts.mu)
-	return ts
-}
-
-// add remembers t until done is called; it is false after a drain.
-func (ts *tunnels) add(t *tunnel) (done func(), ok bool) {
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	if ts.closed {
-		return nil, false
-	}
-	ts.open[t] = struct{}{}
-	return func() {
-		ts.mu.Lock()
-		delete(ts.open, t)
-		ts.mu.Unlock()
-		ts.ended.Broadcast()
-	}, true
-}
-
-// drain waits until the last has ended, and cuts them when ctx ends.
-func (ts *tunnels) drain(ctx context.Context) {
-	stop := context.AfterFunc(ctx, func() {
-		ts.mu.Lock()
-		defer ts.mu.Unlock()
-		ts.closed = true
-		for t := range ts.open {
-			t.cut()
-		}
-	})
-	defer stop()
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	for len(ts.open) > 0 {
-		ts.ended.Wait()
-	}
-	ts.closed = true
-}

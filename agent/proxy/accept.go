@@ -1,0 +1,57 @@
+package proxy
+
+import (
+	"errors"
+	"net"
+	"syscall"
+	"time"
+)
+
+// accept hands each connection of l to handle until l is closed, and returns
+// nil then. With slots, each connection first takes one, which handle has to
+// see given back; more connections than there are slots wait at the listener.
+func accept(l net.Listener, slots chan struct{}, handle func(net.Conn)) error {
+	var closed <-chan struct{}
+	if l, ok := l.(interface{ Done() <-chan struct{} }); ok {
+		closed = l.Done()
+	}
+	pause := time.Duration(0)
+	for {
+		if slots != nil {
+			select {
+			case slots <- struct{}{}:
+			case <-closed:
+				return nil
+			}
+		}
+		conn, err := l.Accept()
+		if err == nil {
+			pause = 0
+			handle(conn)
+			continue
+		}
+		if slots != nil {
+			<-slots
+		}
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		case exhausted(err):
+			// No descriptor is left, and there will be none for a moment.
+			// Trying on at once would burn a processor meanwhile.
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			select {
+			case <-time.After(pause):
+			case <-closed:
+				return nil
+			}
+		default:
+			return err
+		}
+	}
+}
+
+func exhausted(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) ||
+		errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.ECONNABORTED)
+}
