@@ -48,8 +48,8 @@ func TestArrows(t *testing.T) {
 				t.Errorf("%s imports %s: discovery knows nothing of the agent", name, i)
 			case name == "agent/proxy" && ours && own != "lb" && own != "lb/health" && !strings.HasPrefix(own, "agent/proxy/"):
 				t.Errorf("%s imports %s: the proxy knows of lb and its own parts only", name, i)
-			case name == "agent/proxy/socket" && ours:
-				t.Errorf("%s imports %s: a socket knows of nothing here", name, i)
+			case (name == "agent/proxy/socket" || name == "agent/proxy/proxyproto") && ours:
+				t.Errorf("%s imports %s: it knows of nothing here", name, i)
 			}
 		}
 	}

@@ -103,6 +103,10 @@ type loan struct {
 	ended chan struct{}
 }
 
+// Done tells a server that has no place for connections, and so does not call
+// Accept, that the loan ended.
+func (l *loan) Done() <-chan struct{} { return l.ended }
+
 func (l *loan) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/http1"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
-	"github.com/outrigger-sidecar/outrigger/agent/proxy/socket"
 )
 
 // switchProtocols joins the connections of both sides, if the server agreed to
@@ -34,13 +33,16 @@ func (a *attempt) switchProtocols() *failure {
 		a.exchange.result.Cancelled = true
 		return nil
 	}
-	t := &tunnel{app: &ahead{s.sock, s.in[s.used:]}, backend: &ahead{o.sock, o.data}, silence: a.http.Timeouts.Tunnel}
-	done, ok := a.http.tunnels.add(t)
+	r := &relay{
+		app: s.sock, backend: o.sock, aheadOfApp: s.in[s.used:], aheadOfBackend: o.data,
+		silence: a.http.Timeouts.Tunnel, clock: a.http.clock, sent: &a.http.Meter.Sent, received: &a.http.Meter.Received,
+	}
+	done, ok := a.http.tunnels.add(r)
 	if !ok {
 		return nil // draining
 	}
 	defer done()
-	_ = t.run(&a.http.Meter.Sent, &a.http.Meter.Received)
+	_ = r.run()
 	return nil
 }
 
@@ -50,19 +52,4 @@ func (x *exchange) unwatch() {
 	x.mu.Lock()
 	x.active, x.backend = false, nil
 	x.mu.Unlock()
-}
-
-// ahead is a connection of which some was read already.
-type ahead struct {
-	*socket.Conn
-	data []byte
-}
-
-func (c *ahead) Read(p []byte) (int, error) {
-	if len(c.data) == 0 {
-		return c.Conn.Read(p)
-	}
-	n := copy(p, c.data)
-	c.data = c.data[n:]
-	return n, nil
 }

@@ -60,4 +60,6 @@ func (plain) gone() bool { return false }
 
 func (plain) quiet() bool { return true }
 
+func (plain) broken() bool { return false }
+
 func (plain) acked() (int64, bool) { return 0, false }

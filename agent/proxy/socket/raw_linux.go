@@ -31,6 +31,8 @@ type raw struct {
 	f      func() bool // watch
 	fd     uintptr     // watch: of the call that f runs in
 	proven bool        // watch: nothing is left unread that no wake-up will tell of
+	asks   bool        // watch: the kernel was asked to tell what is left
+	tells  bool        // watch: it does
 
 	// Of the writer.
 	sendErr error
@@ -153,14 +155,26 @@ func (r *raw) askSome(fd uintptr) bool {
 
 func (r *raw) watch(f func() bool) error {
 	r.f = f
+	if r.isTCP && !r.asks {
+		r.asks = true
+		_ = r.rc.Control(r.askToTell) // closed already, which the wait will tell
+	}
 	err := r.await((*raw).watchSome)
 	r.f = nil
 	return err
 }
 
+// askToTell has the kernel say with each read how much is left, which spares
+// the read that finds nothing after each one that was short. It counts the
+// peer's end as something left (Linux 4.18; tcp_inq_hint in net/ipv4/tcp.c).
+func (r *raw) askToTell(fd uintptr) {
+	r.tells = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_INQ, 1) == nil
+}
+
 // watchSome calls f until it is certain that nothing is left to read, for
 // which there would be no further wake-up: of bytes and an end that come at
-// about the same time, the poller tells once.
+// about the same time, the poller tells once. Only of a reset right behind
+// bytes nothing is known, see Broken.
 func (r *raw) watchSome(fd uintptr) bool {
 	r.fd = fd
 	for {
@@ -175,7 +189,16 @@ func (r *raw) watchSome(fd uintptr) bool {
 }
 
 func (r *raw) tryRead(p []byte) (int, error) {
-	n, errno := recv(r.fd, p, 0)
+	var (
+		n, left int
+		errno   syscall.Errno
+	)
+	if r.tells {
+		n, left, errno = recvTelling(r.fd, p)
+		r.proven = n > 0 && left == 0
+	} else {
+		n, errno = recv(r.fd, p, 0)
+	}
 	r.n, r.err = 0, nil
 	if !r.received(n, errno) {
 		r.proven = true
@@ -240,19 +263,33 @@ func (r *raw) quiet() bool {
 	return quiet
 }
 
+// broken asks for the state of the connection: only a reset or a timeout
+// closes one of which both ends were open, or ours.
+func (r *raw) broken() bool {
+	info := r.info()
+	return info != nil && info.State == unix.BPF_TCP_CLOSE
+}
+
 // acked is how many of the bytes written were acknowledged by the peer's
 // kernel. It is for connections that we opened: of those the count, as the
 // kernel keeps it, has one more for the SYN.
 func (r *raw) acked() (acked int64, known bool) {
-	if !r.isTCP {
+	info := r.info()
+	if info == nil {
 		return 0, false
 	}
-	err := r.rc.Control(func(fd uintptr) {
-		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
-			acked, known = int64(info.Bytes_acked)-1, true
-		}
+	return int64(info.Bytes_acked) - 1, true
+}
+
+// info is what TCP knows of the connection; nil where there is nothing.
+func (r *raw) info() (info *unix.TCPInfo) {
+	if !r.isTCP {
+		return nil
+	}
+	_ = r.rc.Control(func(fd uintptr) { // closed: nil
+		info, _ = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
 	})
-	return acked, known && err == nil
+	return info
 }
 
 func (r *raw) failed(op, call string, errno syscall.Errno) error {

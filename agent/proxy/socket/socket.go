@@ -56,6 +56,7 @@ type line interface {
 	send() error
 	gone() bool
 	quiet() bool
+	broken() bool
 	acked() (n int64, known bool)
 }
 
@@ -146,7 +147,7 @@ func (c *Conn) askMore(reused bool, left [][]byte) (*Buffer, int, error) {
 // time at once, until f returns false, which ends it without an error, or
 // waiting fails. Within f only TryRead and TryFill may read; f reads at least
 // once, and as much or as little as it likes, before it asks to be called
-// again.
+// again. f must not close the connection: Close waits for f.
 //
 // One wait lives as long as the call, so that no wake-up is lost and none has
 // to be followed by a read that finds nothing. On a plain connection f is
@@ -207,7 +208,9 @@ func (c *Conn) CloseWrite() error {
 	return c.conn.Close()
 }
 
-// Close ends the connection; calls that wait fail with net.ErrClosed.
+// Close ends the connection; calls that wait fail with net.ErrClosed. It waits
+// for what they are at, such as the f of WhenReadable: see Interrupt to wake
+// that.
 func (c *Conn) Close() error { return c.conn.Close() }
 
 // Interrupt makes calls that wait, and all later ones, fail with
@@ -232,6 +235,14 @@ var past = time.Unix(1, 0)
 // known it is false. It may be called while another goroutine reads. A peer
 // that only closed its own direction, and waits for an answer, looks the same.
 func (c *Conn) Gone() bool { return c.line.gone() }
+
+// Broken tells whether the connection was reset, or given up by the kernel, as
+// far as that can be known: otherwise it is false. It is not for one of which
+// both directions were ended. Any goroutine may call it.
+//
+// A reset that comes right behind bytes may get lost on WhenReadable, of which
+// the next Write would tell. Who does not write asks once it gets quiet.
+func (c *Conn) Broken() bool { return c.line.broken() }
 
 // Written is the number of bytes given to the kernel so far.
 func (c *Conn) Written() int64 { return c.written.Load() }
@@ -262,7 +273,7 @@ func (c *Conn) outcome(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		c.ended.Store(true)
 	case c.cut.Load() && errors.Is(err, os.ErrDeadlineExceeded):
 		return ErrInterrupted

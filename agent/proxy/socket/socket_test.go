@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -270,19 +271,148 @@ func TestWhenReadable(t *testing.T) {
 	})
 }
 
-// Bytes and an end, or a reset, that are both there before anyone looks, make
-// one wake-up, or none.
+// Bytes and an end that are both there before anyone looks make one wake-up,
+// or none.
 func TestWhenReadableMerged(t *testing.T) {
-	for _, rude := range []bool{false, true} {
-		everyWay(t, func(t *testing.T, p pair) {
-			p.say(t, "word")
-			p.hangUp(rude)
-			text, _, err := watched(p.Conn, 100)
-			if text != "word" && !rude || err == nil {
-				t.Errorf("%q, %v", text, err)
+	everyWay(t, func(t *testing.T, p pair) {
+		p.say(t, "word")
+		p.hangUp(false)
+		if text, _, err := watched(p.Conn, 100); text != "word" || err != io.EOF {
+			t.Errorf("%q, %v", text, err)
+		}
+	})
+}
+
+// With a reset behind bytes it is the same, but nothing tells that more is to
+// come. Broken finds it.
+func TestWhenReadableMergedWithAReset(t *testing.T) {
+	rawWay(t, func(t *testing.T, p pair) {
+		p.say(t, "word")
+		p.hangUp(true)
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		wg.Go(func() {
+			if _, ok := p.NetConn().(*net.TCPConn); ok {
+				within(t, "broken", p.Broken)
+				time.Sleep(5 * time.Millisecond) // most times it waits by now
+				p.Interrupt()
 			}
 		})
+		text, _, err := watched(p.Conn, 100)
+		if text != "word" || err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%q, %v", text, err)
+		}
+	})
+}
+
+// A message that is read at once takes one call, and with it one read.
+func TestWhenReadableReadsOnce(t *testing.T) {
+	conn, peer := connect(t, "tcp")
+	p := pair{New(conn), peer}
+	if _, ok := p.line.(plain); ok {
+		t.Skip("there are no raw sockets here")
 	}
+	const messages = 100
+	calls, texts, buf := 0, 0, make([]byte, 100)
+	err := p.WhenReadable(func() bool {
+		calls++
+		if n, _ := p.TryRead(buf); n > 0 {
+			texts++
+		}
+		if texts < messages {
+			p.say(t, "message")
+		}
+		return texts < messages
+	})
+	if err != nil || calls > messages+1 {
+		t.Errorf("%d calls for %d messages, %v", calls, texts, err)
+	}
+}
+
+// An end that comes while f is at the last bytes makes one wake-up with them,
+// or one of its own that comes while nobody waits.
+func TestWhenReadableEndsMeanwhile(t *testing.T) {
+	everyWay(t, func(t *testing.T, p pair) {
+		p.say(t, "word")
+		buf, ends := make([]byte, 100), []error(nil)
+		err := p.WhenReadable(func() bool {
+			if len(ends) == 0 {
+				p.peer.Close() // before it reads
+			}
+			_, err := p.TryRead(buf)
+			ends = append(ends, err)
+			return err == nil || err == ErrAgain
+		})
+		if err != nil || len(ends) < 2 || ends[len(ends)-1] != io.EOF {
+			t.Errorf("%v, %v", ends, err)
+		}
+	})
+	everyWay(t, func(t *testing.T, p pair) {
+		p.say(t, "word")
+		buf, ends := make([]byte, 100), []error(nil)
+		err := p.WhenReadable(func() bool {
+			_, err := p.TryRead(buf)
+			if len(ends) == 0 {
+				p.peer.Close() // after it read
+			}
+			ends = append(ends, err)
+			return err == nil || err == ErrAgain
+		})
+		if err != nil || len(ends) < 2 || ends[len(ends)-1] != io.EOF {
+			t.Errorf("%v, %v", ends, err)
+		}
+	})
+}
+
+// An Interrupt frees an f that waits for another connection, and so the one
+// that it reads.
+func TestInterruptFreesACallback(t *testing.T) {
+	everyWay(t, func(t *testing.T, p pair) {
+		stuck, peer := connect(t, "tcp")
+		defer peer.Close()
+		to := New(stuck)
+		p.say(t, "x")
+		waits := make(chan struct{})
+		go func() {
+			<-waits
+			time.Sleep(5 * time.Millisecond)
+			p.Interrupt()
+			to.Interrupt()
+			p.Close()
+		}()
+		err := p.WhenReadable(func() bool {
+			_, _ = p.TryRead(make([]byte, 1))
+			close(waits)
+			_, err := to.Write(make([]byte, 64<<20))
+			if err != ErrInterrupted {
+				t.Errorf("writing ended with %v", err)
+			}
+			return false
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestBroken(t *testing.T) {
+	conn, peer := connect(t, "tcp")
+	p := pair{New(conn), peer}
+	if _, ok := p.line.(plain); ok {
+		t.Skip("it cannot be known here")
+	}
+	if p.Broken() {
+		t.Error("broken at the start")
+	}
+	p.say(t, "unread")
+	_ = peer.(*net.TCPConn).CloseWrite()
+	time.Sleep(time.Millisecond)
+	if p.Broken() {
+		t.Error("broken when it ended")
+	}
+	_, _ = p.Write([]byte("x"))
+	p.hangUp(true)
+	within(t, "broken", p.Broken)
 }
 
 func TestWhenReadableStops(t *testing.T) {

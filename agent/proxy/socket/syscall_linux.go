@@ -65,3 +65,36 @@ func result(n uintptr, errno syscall.Errno) (int, syscall.Errno) {
 	}
 	return int(n), 0
 }
+
+// tells is what the kernel adds to what is received, if it does: how many bytes
+// are left, or 1 if that is the peer's end.
+type tells struct {
+	header unix.Cmsghdr
+	left   int32
+	_      int32
+}
+
+// recvTelling is recv of a socket with TCP_INQ set. What is left is -1 where
+// the kernel does not tell.
+func recvTelling(fd uintptr, p []byte) (n, left int, errno syscall.Errno) {
+	var tell tells
+	vector := unix.Iovec{Base: &p[0]}
+	vector.SetLen(len(p))
+	for {
+		message := unix.Msghdr{Iov: &vector, Control: (*byte)(unsafe.Pointer(&tell))} //nolint:gosec // a control message is bytes
+		message.SetIovlen(1)
+		message.SetControllen(int(unsafe.Sizeof(tell)))
+		read, _, errno := unix.RawSyscall6(unix.SYS_RECVMSG, fd,
+			uintptr(unsafe.Pointer(&message)), //nolint:gosec // as above
+			unix.MSG_DONTWAIT, 0, 0, 0)
+		switch {
+		case errno == syscall.EINTR:
+			continue
+		case errno != 0:
+			return 0, -1, errno
+		case message.Controllen == 0 || tell.header.Level != unix.SOL_TCP || tell.header.Type != unix.TCP_CM_INQ:
+			return int(read), -1, 0
+		}
+		return int(read), int(tell.left), 0
+	}
+}

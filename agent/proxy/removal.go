@@ -1,0 +1,64 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/outrigger-sidecar/outrigger/lb"
+)
+
+// Removal says what becomes of TCP connections to a server that is not in the
+// balancer any more. New ones do not go there in any case.
+type Removal struct {
+	Mode  RemovalMode   // "" is Keep
+	Grace time.Duration // of Drain: how long they may go on
+}
+
+// RemovalMode is a way to treat them.
+type RemovalMode string
+
+// The ways there are.
+const (
+	Keep  RemovalMode = "keep"  // until they end
+	Drain RemovalMode = "drain" // until they end, or the grace does and the server has not come back
+	Close RemovalMode = "close" // at once
+)
+
+// Remover is a Server that wants to know which servers are removed from its
+// balancer. It is told after each removal, by whoever made it, so it must not
+// wait.
+type Remover interface {
+	Removed(*lb.Server)
+}
+
+// Removed implements Remover.
+func (t *TCP) Removed(s *lb.Server) {
+	if t.Removal.Mode == Drain || t.Removal.Mode == Close {
+		t.tunnels.each(func(c carrier) { c.(*visit).removed(s) })
+	}
+}
+
+// Removed implements Remover. Requests under way go on.
+func (h *HTTP) Removed(s *lb.Server) {
+	h.pool.forget(s.Address)
+	h.trunks.forget(s.Address)
+}
+
+// removed has the relay end, if there is one and it goes to s.
+func (v *visit) removed(s *lb.Server) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.relay == nil || v.server.ID != s.ID || v.server.Address != s.Address {
+		return
+	}
+	if v.tcp.Removal.Mode == Close {
+		v.relay.fail(errDismissed)
+		return
+	}
+	v.relay.dismiss(v.tcp.clock.Now() + v.tcp.Removal.Grace)
+}
+
+// lists tells whether the balancer has s, at the same address.
+func (t *TCP) lists(s *lb.Server) bool {
+	stats, ok := t.Balancer.ServerStats(s.ID)
+	return ok && stats.Server.Address == s.Address
+}
