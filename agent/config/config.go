@@ -284,6 +284,7 @@ type Timeouts struct {
 	Connect   time.Duration // to a backend
 	FirstByte time.Duration // from the request being sent to the answer's head
 	Idle      time.Duration // between two reads of a body or a stream
+	Client    time.Duration // for the app to take the next of an answer
 	Request   time.Duration // the whole of it, retries included
 	Tunnel    time.Duration // silence on a TCP connection or an upgraded one
 	Header    time.Duration // for the app to send a request's head

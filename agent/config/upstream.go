@@ -87,6 +87,7 @@ func (t *Timeouts) spec(protocol *string) spec {
 		duration("connect", &t.Connect, time.Second),
 		duration("first_byte", &t.FirstByte, time.Minute).except(protocol, "tcp"),
 		duration("idle", &t.Idle, 5*time.Minute).except(protocol, "tcp"),
+		duration("client", &t.Client, 5*time.Minute).except(protocol, "tcp"),
 		duration("request", &t.Request, 0).except(protocol, "tcp"),
 		duration("tunnel", &t.Tunnel, time.Hour),
 		duration("header", &t.Header, 10*time.Second).except(protocol, "tcp"),
