@@ -43,7 +43,7 @@ func haproxyConfig(l layout, splice bool) string {
 	var b strings.Builder
 	b.WriteString(`global
   nbthread 2
-  maxconn 9000
+  maxconn 6000
 defaults
   mode http
   balance roundrobin

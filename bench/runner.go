@@ -7,14 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"os"
 	"time"
 
 	"github.com/outrigger-sidecar/outrigger/bench/backend"
 	"github.com/outrigger-sidecar/outrigger/bench/load"
 	"github.com/outrigger-sidecar/outrigger/bench/proc"
-	"github.com/outrigger-sidecar/outrigger/bench/wire"
 )
 
 // runner measures rows. Create it with newRunner, and end it with close.
@@ -135,104 +132,6 @@ func (r *runner) row(ctx context.Context, w row, all []contender) ([]*measured, 
 	return results, nil
 }
 
-// proxy is a contender that runs.
-type proxy struct {
-	process *process // nil for the direct line
-	targets []string
-	ready   time.Duration // from its start to the first request served
-}
-
-// start starts a contender, and waits until it serves.
-func (r *runner) start(ctx context.Context, w row, c contender) (*proxy, error) {
-	if c.command == nil {
-		return &proxy{targets: behind(r.backends, w.protocol())}, nil
-	}
-	dir, err := os.MkdirTemp(r.dir, c.name+"-")
-	if err != nil {
-		return nil, err
-	}
-	l, err := newLayout(dir, max(w.upstreams, 1), r.backends)
-	if err != nil {
-		return nil, err
-	}
-	command, err := c.command(l)
-	if err != nil {
-		return nil, err
-	}
-	p := &proxy{targets: l.targets(w.protocol())}
-	if p.process, err = start(command, nil); err != nil {
-		return nil, err
-	}
-	// The first request is served before the others are asked, for the start.
-	for i, address := range l.http {
-		if err := p.await(ctx, address, ask); err != nil {
-			p.process.stop()
-			return nil, err
-		}
-		if i == 0 {
-			p.ready = time.Since(p.process.began)
-		}
-	}
-	if w.protocol() != http1 {
-		if err := p.await(ctx, p.targets[0], connect); err != nil {
-			p.process.stop()
-			return nil, err
-		}
-	}
-	return p, nil
-}
-
-// await tries until it works, at most for 10 s.
-func (p *proxy) await(ctx context.Context, address string, try func(address string) error) error {
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		err := try(address)
-		if err == nil {
-			return nil
-		}
-		if gone := p.process.running(); gone != nil {
-			return gone
-		}
-		if time.Now().After(deadline) {
-			return p.process.explain(fmt.Errorf("it does not serve: %w", err))
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(500 * time.Microsecond):
-		}
-	}
-}
-
-func connect(address string) error {
-	conn, err := net.DialTimeout("tcp", address, time.Second)
-	if err != nil {
-		return err
-	}
-	return conn.Close()
-}
-
-// ask makes one HTTP request.
-func ask(address string) error {
-	conn, err := net.DialTimeout("tcp", address, time.Second)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(2 * time.Second))
-	if _, err := fmt.Fprintf(conn, "GET /1 HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", address); err != nil {
-		return err
-	}
-	answer, err := io.ReadAll(io.LimitReader(conn, 64*kib))
-	if err != nil {
-		return err
-	}
-	h, size, err := wire.Parse(answer)
-	if err == nil && (size == 0 || h.Status() != 200) {
-		err = errors.New("no good answer")
-	}
-	return err
-}
-
 // sample measures once.
 func (r *runner) sample(ctx context.Context, w row, p *proxy, m *measured) error {
 	switch {
@@ -253,13 +152,7 @@ func (r *runner) sample(ctx context.Context, w row, p *proxy, m *measured) error
 		m.samples = append(m.samples, sample{resident: float64(u.Resident) / mib})
 		return err
 	}
-	plan := w.plan
-	plan.Targets, plan.PID = p.targets, p.process.pid()
-	plan.Warmup, plan.Duration = r.pace.warmup, r.pace.duration
-	if plan.Kind == load.Idle {
-		plan.Warmup, plan.Duration = r.pace.rest, r.pace.rest
-	}
-	result, err := playLoad(ctx, plan)
+	result, err := playLoad(ctx, r.plan(w, p))
 	if err != nil {
 		return err
 	}
@@ -269,4 +162,15 @@ func (r *runner) sample(ctx context.Context, w row, p *proxy, m *measured) error
 		m.err = errors.New(result.Error)
 	}
 	return nil
+}
+
+// plan is the plan of a row for a proxy.
+func (r *runner) plan(w row, p *proxy) load.Plan {
+	plan := w.plan
+	plan.Targets, plan.PID = p.targets(w.protocol()), p.process.pid()
+	plan.Warmup, plan.Duration = r.pace.warmup, r.pace.duration
+	if plan.Kind == load.Idle {
+		plan.Warmup, plan.Duration = r.pace.rest, r.pace.rest
+	}
+	return plan
 }
