@@ -73,7 +73,7 @@ func repo(ctx context.Context) (string, error) {
 	return filepath.Dir(dir), nil
 }
 
-// build builds the package in dir, and is told of what by its last arguments.
+// build builds a package of the module in dir.
 func build(ctx context.Context, dir, output, pkg string, flags ...string) error {
 	args := append(append([]string{"build"}, flags...), "-o", output, pkg)
 	cmd := exec.CommandContext(ctx, "go", args...) //nolint:gosec // G204: running programs is the job

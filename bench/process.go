@@ -72,9 +72,11 @@ func (p *process) pid() int {
 	return p.cmd.Process.Pid
 }
 
-// stop has the process end, by force if it does not by itself. A nil process
-// has ended.
-func (p *process) stop() {
+// stop has the process end, by force if it does not by itself in a few seconds.
+// A nil process has ended.
+func (p *process) stop() { p.stopWithin(5 * time.Second) }
+
+func (p *process) stopWithin(grace time.Duration) {
 	if p == nil {
 		return
 	}
@@ -86,7 +88,7 @@ func (p *process) stop() {
 	select {
 	case <-p.ended:
 		return
-	case <-time.After(5 * time.Second):
+	case <-time.After(grace):
 	}
 	_ = p.cmd.Process.Kill()
 	for _, pid := range tree {

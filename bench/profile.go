@@ -25,7 +25,7 @@ func profile(ctx context.Context, o options, dir string, progress io.Writer) err
 	}
 	fmt.Fprintln(progress, "bench: building the agent with a profiler")
 	program := filepath.Join(dir, "profiled.exe")
-	if err := build(ctx, filepath.Join(source, "bench"), program, "./profiled"); err != nil {
+	if err := build(ctx, filepath.Join(source, "bench"), program, "./profiled", "-pgo=off"); err != nil {
 		return err
 	}
 	r, err := newRunner(ctx, dir, o.pace, progress)

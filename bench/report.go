@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -179,8 +180,24 @@ func (o outcome) writeRatios(w io.Writer, agents []string) error {
 	return table.Flush()
 }
 
-// json is the report as a file.
-func (r report) json() ([]byte, error) {
-	text, err := json.MarshalIndent(r, "", "  ")
-	return append(text, '\n'), err
+// save writes the files that were asked for.
+func (r report) save(o options) error {
+	if o.json != "" {
+		text, err := json.MarshalIndent(r, "", "  ")
+		if err != nil {
+			return err
+		}
+		if err := write(o.json, append(text, '\n')); err != nil {
+			return err
+		}
+	}
+	if o.svg != "" {
+		return write(o.svg, r.chart())
+	}
+	return nil
+}
+
+// write makes a file that everybody may read, as it is made to be shown.
+func write(path string, text []byte) error {
+	return os.WriteFile(path, text, 0o644) //nolint:gosec // G306: see above
 }
