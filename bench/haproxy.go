@@ -24,14 +24,14 @@ func findHAProxy() (plain, spliced contender, err error) {
 	if fields := strings.Fields(string(out)); len(fields) > 2 {
 		version += " " + fields[2]
 	}
-	make := func(name, about string, splice bool) contender {
+	spell := func(name, about string, splice bool) contender {
 		return contender{name: name, about: version + about, command: func(l layout) (command, error) {
 			path := filepath.Join(l.dir, "haproxy.cfg")
 			err := os.WriteFile(path, []byte(haproxyConfig(l, splice)), 0o600)
 			return command{args: []string{program, "-db", "-f", path}}, err
 		}}
 	}
-	plain, spliced = make(haproxyName, ", 2 threads", false), make(spliceName, ", 2 threads, splice-auto", true)
+	plain, spliced = spell(haproxyName, ", 2 threads", false), spell(spliceName, ", 2 threads, splice-auto", true)
 	spliced.plays = func(r row) bool { return r.bodies }
 	return plain, spliced, nil
 }

@@ -156,7 +156,7 @@ func (o outcome) writeRatios(w io.Writer, agents []string) error {
 		fmt.Fprintf(table, "%s\t", m.short())
 	}
 	fmt.Fprintln(table)
-	any := false
+	compared := false
 	for _, agent := range agents {
 		r, ok := o.of(agent)
 		if !ok {
@@ -166,7 +166,7 @@ func (o outcome) writeRatios(w io.Writer, agents []string) error {
 			if len(r.Ratios[reference]) == 0 {
 				continue
 			}
-			any = true
+			compared = true
 			fmt.Fprintf(table, "%s / %s\t", agent, reference)
 			for _, m := range o.Metrics {
 				fmt.Fprintf(table, "%s\t", r.Ratios[reference][m].text())
@@ -174,7 +174,7 @@ func (o outcome) writeRatios(w io.Writer, agents []string) error {
 			fmt.Fprintln(table)
 		}
 	}
-	if !any {
+	if !compared {
 		return nil
 	}
 	return table.Flush()

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// A histogram has 32 buckets for each power of two of nanoseconds, so that a
-// quantile is right to 3%. It is for one goroutine. The zero histogram is empty.
+// A histogram has 128 buckets for each power of two of nanoseconds, so that a
+// quantile is right to 1%. It is for one goroutine. The zero histogram is empty.
 type histogram [(64 - precision) << precision]uint32
 
-const precision = 5 // bits
+const precision = 7 // bits
 
 func bucket(d time.Duration) int {
 	ns := uint64(max(d, 0))

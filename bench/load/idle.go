@@ -19,10 +19,11 @@ func runIdle(ctx context.Context, p Plan, tree proc.Tree) (result Result, err er
 	if err != nil {
 		return result, err
 	}
-	r := &run{plan: p, epoch: time.Now()}
+	r := &run{plan: p, epoch: time.Now(), warm: make(chan struct{})}
 	r.deadline = r.epoch.Add(p.Duration + time.Minute)
 	r.phase.Store(measuring)
 	const openers = 32
+	r.cold.Store(openers)
 	tallies, held := make([]*tally, openers), make([][]*keepAlive, openers)
 	var wg sync.WaitGroup
 	for o := range openers {

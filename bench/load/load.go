@@ -77,9 +77,10 @@ func Run(ctx context.Context, p Plan) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	r := &run{plan: p, epoch: time.Now()}
+	r := &run{plan: p, epoch: time.Now(), warm: make(chan struct{})}
+	r.cold.Store(int32(p.Connections))
 	// Whatever hangs ends some seconds after the plan does.
-	r.deadline = r.epoch.Add(p.Warmup + p.Duration + 10*time.Second)
+	r.deadline = r.epoch.Add(p.Warmup + p.Duration + 20*time.Second)
 	stop := context.AfterFunc(ctx, func() { r.phase.Store(ended) })
 	defer stop()
 	tallies := make([]*tally, p.Connections)
@@ -107,6 +108,8 @@ type run struct {
 	epoch    time.Time
 	deadline time.Time
 	phase    atomic.Int32
+	cold     atomic.Int32  // connections that have neither made a request nor failed
+	warm     chan struct{} // closed when there are none
 }
 
 const (
@@ -118,6 +121,13 @@ const (
 // measure waits for the warm-up, and for as long as is measured.
 func (r *run) measure(ctx context.Context, tree proc.Tree) (result Result, err error) {
 	if !pause(ctx, r.plan.Warmup) {
+		return result, ctx.Err()
+	}
+	// On a machine that is busy otherwise, it takes until all are connected.
+	select {
+	case <-r.warm:
+	case <-time.After(5 * time.Second):
+	case <-ctx.Done():
 		return result, ctx.Err()
 	}
 	before, err := tree.Usage()
@@ -217,9 +227,11 @@ type tally struct {
 	times            histogram
 	requests, errors int
 	first            error
+	warm             bool
 }
 
 func (t *tally) done(took time.Duration) {
+	t.warmed()
 	if t.run.phase.Load() == measuring {
 		t.requests++
 		t.times.add(took)
@@ -227,8 +239,19 @@ func (t *tally) done(took time.Duration) {
 }
 
 func (t *tally) fail(err error) {
+	t.warmed()
 	if t.errors++; t.first == nil {
 		t.first = err
+	}
+}
+
+// warmed notes that there was a first request.
+func (t *tally) warmed() {
+	if !t.warm {
+		t.warm = true
+		if t.run.cold.Add(-1) == 0 {
+			close(t.run.warm)
+		}
 	}
 }
 

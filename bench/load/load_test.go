@@ -126,7 +126,7 @@ func TestErrorsAreSeen(t *testing.T) {
 
 func TestCallsThatFailAreSeen(t *testing.T) {
 	for name, handler := range map[string]http.HandlerFunc{
-		"status": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "busy", 503) },
+		"status": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "busy", http.StatusServiceUnavailable) },
 		"grpc-status": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Grpc-Status", "14")
 		},
