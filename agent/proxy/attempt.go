@@ -16,6 +16,7 @@ type attempt struct {
 	*exchange
 	lease   lb.Lease
 	number  int
+	from    time.Duration // when it began, by the clock
 	backend outbound
 	out     message.Request  // as it goes to the server
 	resp    message.Response // as it comes back
@@ -35,16 +36,20 @@ func (a *attempt) run(x *exchange, number int, after *failure) (failed *failure)
 	if after != nil {
 		reason = string(after.kind)
 	}
+	if number > 0 || x.ctx != nil { // time has passed
+		x.now = x.http.clock.Now()
+	}
+	a.from = x.now
 	a.trace = x.trace.Attempt(&a.out, a.lease.Server(), number, reason)
 	defer func() {
+		a.result.Took = x.now - a.from
 		a.trace.End(a.result)
 		a.trace = nil
 	}()
-	begun := a.http.clock.Now()
 	if f := a.ask(); f != nil {
 		return a.fail(f)
 	}
-	a.took = a.http.clock.Now() - begun
+	a.took = a.now - a.from
 	defer a.leave()
 	a.result.Status, a.result.Major = a.resp.Status, a.resp.Major
 	if a.resp.Status == 101 {
@@ -114,7 +119,7 @@ func (a *attempt) send(b outbound) error {
 		return err
 	}
 	if all {
-		a.sent()
+		a.sent(a.now)
 	} else {
 		a.body.carry(b)
 	}
@@ -122,9 +127,9 @@ func (a *attempt) send(b outbound) error {
 }
 
 // sent begins the wait for the answer. What came before has bounds of its own.
-func (a *attempt) sent() {
+func (a *attempt) sent(now time.Duration) {
 	if a.deadlines.first.Load() {
-		a.within(&a.deadlines.answer, a.http.Timeouts.FirstByte)
+		a.within(&a.deadlines.answer, now, a.http.Timeouts.FirstByte)
 	}
 }
 
@@ -134,7 +139,9 @@ const maxInterim = 16
 // readHead reads the final answer's head, and passes interim ones on.
 func (a *attempt) readHead(b outbound) error {
 	for n := 0; ; n++ {
-		if err := b.ReadHead(&a.resp); err != nil {
+		err := b.ReadHead(&a.resp)
+		a.now = a.http.clock.Now()
+		if err != nil {
 			return err
 		}
 		if a.resp.Status >= 200 || a.resp.Status == 101 {
@@ -155,7 +162,7 @@ func (a *attempt) readHead(b outbound) error {
 			return clientGone
 		}
 		if a.body.ended.Load() {
-			a.sent()
+			a.sent(a.now)
 		}
 	}
 }
@@ -254,17 +261,23 @@ func (a *attempt) stream() error {
 		a.delivered()
 		return nil
 	}
-	for {
+	for waits := false; ; {
 		if !b.Buffered() {
 			if c.Flush() != nil {
 				return clientGone
 			}
 			a.delivered()
-			a.within(&a.deadlines.answer, a.http.Timeouts.Idle)
+			a.now = a.http.clock.Now()
+			a.within(&a.deadlines.answer, a.now, a.http.Timeouts.Idle)
+			waits = true
 		}
 		piece, err := b.NextBody()
-		a.deadlines.answer.Store(0)
-		a.deliver()
+		if waits {
+			waits = false
+			a.now = a.http.clock.Now()
+			a.deadlines.answer.Store(0)
+			a.deliver()
+		}
 		a.exchange.result.Sent += int64(len(piece))
 		if len(piece) > 0 && c.WriteBody(piece) != nil {
 			return clientGone

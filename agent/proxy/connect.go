@@ -24,12 +24,15 @@ func (a *attempt) connect(fresh bool) (outbound, *failure) {
 	if fresh {
 		a.http.pool.forget(address) // the server has most likely closed them all
 	} else if o := a.http.pool.take(address); o != nil {
+		o.since = a.now
 		return o, nil
 	}
 	o, err := a.http.pool.dial(a.context(), address)
 	if err != nil {
 		return nil, a.unreached(err)
 	}
+	a.now = a.http.clock.Now()
+	o.since = a.now
 	return o, nil
 }
 

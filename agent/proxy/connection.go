@@ -68,7 +68,7 @@ func (c *connection) serve() {
 	c.server.clock.Add(&c.alarm, c.ring)
 	defer c.server.clock.Remove(&c.alarm)
 	defer c.sock.Close()
-	c.idles()
+	c.idles(c.server.clock.Now())
 	for {
 		c.after = closing
 		if err := c.sock.WhenReadable(c.arrive); err != nil {
@@ -83,8 +83,8 @@ func (c *connection) serve() {
 			break
 		}
 		if len(c.session.in) == 0 {
+			c.idles(c.session.exchange.now)
 			c.release()
-			c.idles()
 		}
 	}
 	if c.after == upgraded {
@@ -130,8 +130,8 @@ func (c *connection) arrived() (again bool) {
 		}
 		if n < len(room) { // nothing more is there
 			if len(c.session.in) == 0 {
+				c.idles(c.session.exchange.now)
 				c.release()
-				c.idles()
 			}
 			return true
 		}
@@ -239,8 +239,7 @@ func (c *connection) release() {
 }
 
 // idles begins the time without a request.
-func (c *connection) idles() {
-	now := c.server.clock.Now()
+func (c *connection) idles(now time.Duration) {
 	if d := c.server.Timeouts.KeepAlive; d > 0 {
 		c.idle.Store(int64(now + d))
 	} else {

@@ -22,8 +22,9 @@ type exchange struct {
 	client inbound // guarded by mu where another goroutine asks
 	alarm  *socket.Alarm
 	r      *message.Request
-	ip     string // of the client; "" for a unix socket
-	start  time.Duration
+	ip     string        // of the client; "" for a unix socket
+	start  time.Duration // by the clock
+	now    time.Duration // when the clock was last read, which is done no more than it must
 	trace  Exchange
 	result Result
 	query  lb.Query
@@ -63,11 +64,12 @@ func (x *exchange) begin(c inbound, r *message.Request, ip string) {
 	x.client, x.active = c, true
 	x.mu.Unlock()
 	x.r, x.ip, x.start = r, ip, x.http.clock.Now()
+	x.now = x.start
 	x.result = Result{GRPC: -1}
 	x.last = r.Last || x.http.draining.Load()
 	x.http.Meter.Active.Add(1)
 	x.trace = x.http.Observer.Begin(r)
-	x.within(&x.deadlines.total, x.http.Timeouts.Request)
+	x.within(&x.deadlines.total, x.now, x.http.Timeouts.Request)
 	x.alarm.Earlier(x.start + glance)
 	x.body.begin(x)
 }
@@ -88,7 +90,9 @@ func (x *exchange) end() {
 		x.client.Abort()
 	}
 	m := x.http.Meter
-	m.Took.Add(x.http.clock.Now() - x.start)
+	x.now = x.http.clock.Now()
+	x.result.Took = x.now - x.start
+	m.Took.Add(x.result.Took)
 	m.Requests.Add(1)
 	if x.result.Status >= 500 || x.result.Error != "" {
 		m.Errors.Add(1)
@@ -210,7 +214,7 @@ func (x *exchange) refuse(f *failure) {
 // deliver and delivered enclose what may wait for the client to read.
 func (x *exchange) deliver() {
 	x.writing.Store(true)
-	x.within(&x.deadlines.deliver, x.http.Timeouts.Client)
+	x.within(&x.deadlines.deliver, x.now, x.http.Timeouts.Client)
 }
 
 func (x *exchange) delivered() {

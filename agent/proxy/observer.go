@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"time"
+
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
 	"github.com/outrigger-sidecar/outrigger/lb"
 )
@@ -30,14 +32,15 @@ type Attempt interface {
 
 // Result is how an exchange or an attempt ended.
 type Result struct {
-	Status    int    // of the answer; 0 when there was none
-	Major     int    // HTTP version of the answer: 1 or 2; 0 when there was none
-	Error     string // the kind of failure, see Kind; "" for none
-	Cancelled bool   // the client went away
-	GRPC      int    // the gRPC status, -1 when it is no gRPC or none was received
-	Attempts  int    // tries made (of an exchange)
-	Received  int64  // bytes of the request's body that came from the app
-	Sent      int64  // bytes of the answer's body that went to the app
+	Status    int           // of the answer; 0 when there was none
+	Major     int           // HTTP version of the answer: 1 or 2; 0 when there was none
+	Error     string        // the kind of failure, see Kind; "" for none
+	Cancelled bool          // the client went away
+	GRPC      int           // the gRPC status, -1 when it is no gRPC or none was received
+	Attempts  int           // tries made (of an exchange)
+	Took      time.Duration // from beginning to end; of a try, to its last wait for the backend
+	Received  int64         // bytes of the request's body that came from the app
+	Sent      int64         // bytes of the answer's body that went to the app
 }
 
 // Unobserved is the observer that does nothing.

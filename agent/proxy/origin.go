@@ -17,7 +17,7 @@ type origin struct {
 	pool    *pool
 	address string
 	sock    *socket.Conn
-	since   time.Duration // it has been idle, by the clock
+	since   time.Duration // when it was last taken up, by the clock
 
 	method  []byte // of the request
 	out     []byte // of the request, what is not sent yet

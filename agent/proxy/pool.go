@@ -58,13 +58,13 @@ func (p *pool) take(address string) *origin {
 
 // put keeps o for another request.
 func (p *pool) put(o *origin) {
-	now := p.clock.Now()
-	o.reused, o.since = true, now
+	o.reused = true
+	at := o.since + idleBackend
 	p.mu.Lock()
 	if all := p.idle[o.address]; !p.closed && len(all) < mostIdle {
 		p.idle[o.address] = append(all, o)
 		p.mu.Unlock()
-		p.alarm.Earlier(now + idleBackend)
+		p.alarm.Earlier(at)
 		return
 	}
 	p.mu.Unlock()

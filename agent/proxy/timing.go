@@ -23,12 +23,12 @@ type deadlines struct {
 }
 
 // within sets a deadline a while from now; 0 is for ever.
-func (x *exchange) within(deadline *atomic.Int64, d time.Duration) {
+func (x *exchange) within(deadline *atomic.Int64, now, d time.Duration) {
 	if d <= 0 {
 		deadline.Store(0)
 		return
 	}
-	at := x.http.clock.Now() + d
+	at := now + d
 	deadline.Store(int64(at))
 	x.alarm.Earlier(at)
 }

@@ -79,7 +79,7 @@ func (u *upload) carry(b outbound) {
 	u.running.Go(func() {
 		defer u.deadlines.upload.Store(0)
 		for !u.ended.Load() {
-			u.within(&u.deadlines.upload, u.http.Timeouts.Idle)
+			u.within(&u.deadlines.upload, u.http.clock.Now(), u.http.Timeouts.Idle)
 			piece, err := u.client.NextBody()
 			if u.halted.Load() && len(piece) == 0 && !errors.Is(err, io.EOF) {
 				return
@@ -95,7 +95,7 @@ func (u *upload) carry(b outbound) {
 		}
 		if b.FinishBody(&u.r.Trailer) == nil {
 			u.deadlines.upload.Store(0)
-			u.try.sent()
+			u.try.sent(u.http.clock.Now())
 		}
 	})
 }
