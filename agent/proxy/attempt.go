@@ -16,41 +16,39 @@ type attempt struct {
 	*exchange
 	lease   lb.Lease
 	number  int
-	from    time.Duration // when it began, by the clock
-	backend outbound
+	hedge   bool             // it runs beside another
+	from    time.Duration    // when it began, by the clock
+	now     time.Duration    // when the clock was last read for it
+	took    time.Duration    // until the final answer's head
+	backend outbound         // guarded by mu
 	out     message.Request  // as it goes to the server
 	resp    message.Response // as it comes back
-	took    time.Duration    // until the final answer's head
 	trace   Attempt
 	result  Result
 }
 
-// run makes the try and carries the answer back. It returns nil when the
-// client was given an answer, or part of one.
-func (a *attempt) run(x *exchange, number int, after *failure) (failed *failure) {
+// begin makes what is sent to the leased server.
+func (a *attempt) begin(x *exchange, number int, reason string) {
 	a.exchange, a.number, a.result = x, number, Result{GRPC: -1}
-	defer a.lease.Release()
 	forward(&a.out, a.r)
 	a.http.Sticky.strip(&a.out.Header)
-	reason := ""
-	if after != nil {
-		reason = string(after.kind)
-	}
-	if number > 0 || x.ctx != nil { // time has passed
-		x.now = x.http.clock.Now()
-	}
-	a.from = x.now
 	a.trace = x.trace.Attempt(&a.out, a.lease.Server(), number, reason)
-	defer func() {
-		a.result.Took = x.now - a.from
+}
+
+// end closes the books of the try.
+func (a *attempt) end() {
+	a.leave()
+	a.lease.Release()
+	if a.trace != nil {
+		a.result.Took = a.now - a.from
 		a.trace.End(a.result)
 		a.trace = nil
-	}()
-	if f := a.ask(); f != nil {
-		return a.fail(f)
 	}
-	a.took = a.now - a.from
-	defer a.leave()
+}
+
+// carry brings the server's answer, of which the head is there, to the client.
+// It returns nil when the client was given it, or part of it.
+func (a *attempt) carry() *failure {
 	a.result.Status, a.result.Major = a.resp.Status, a.resp.Major
 	if a.resp.Status == 101 {
 		return a.switchProtocols()
@@ -70,12 +68,13 @@ func (a *attempt) ask() *failure {
 			return f
 		}
 		stale := false
-		if a.backend = b; a.attach(b) == nil {
+		if a.attach(b) == nil {
 			err := a.send(b)
 			if err == nil {
 				err = a.readHead(b)
 			}
 			if err == nil {
+				a.took = a.now - a.from
 				return nil
 			}
 			stale = !again && b.Reused() && lost(err)
@@ -101,15 +100,18 @@ func (a *attempt) leave() {
 	if !a.body.ended.Load() {
 		b.Interrupt() // what sends the body may be waiting for it
 	}
-	a.body.halt()
+	if !a.hedge { // which has no body to wait for
+		a.body.halt()
+	}
 	a.attach(nil)
-	a.backend = nil
 	b.Release()
 }
 
 // send sends the head and what there is of the body, and has the rest carried.
 func (a *attempt) send(b outbound) error {
-	a.deadlines.first.Store(true)
+	if !a.hedge {
+		a.deadlines.first.Store(true)
+	}
 	body, err := a.body.head()
 	if err != nil {
 		return err
@@ -128,7 +130,7 @@ func (a *attempt) send(b outbound) error {
 
 // sent begins the wait for the answer. What came before has bounds of its own.
 func (a *attempt) sent(now time.Duration) {
-	if a.deadlines.first.Load() {
+	if !a.hedge && a.deadlines.first.Load() {
 		a.within(&a.deadlines.answer, now, a.http.Timeouts.FirstByte)
 	}
 }
@@ -145,15 +147,16 @@ func (a *attempt) readHead(b outbound) error {
 			return err
 		}
 		if a.resp.Status >= 200 || a.resp.Status == 101 {
-			a.deadlines.first.Store(false)
-			a.deadlines.answer.Store(0)
+			if !a.hedge {
+				a.headCame()
+			}
 			return nil
 		}
 		if n == maxInterim {
 			return fmt.Errorf("it sent more than %d interim answers", maxInterim)
 		}
-		if a.r.Major == 1 && a.r.Minor == 0 {
-			continue // HTTP/1.0 knows none
+		if a.hedge || a.r.Major == 1 && a.r.Minor == 0 {
+			continue // HTTP/1.0 knows none, and the client hears of one try only
 		}
 		a.answer.Reset()
 		a.answer.Status = a.resp.Status
@@ -167,12 +170,18 @@ func (a *attempt) readHead(b outbound) error {
 	}
 }
 
+// headCame ends the wait for an answer to begin.
+func (a *attempt) headCame() {
+	a.deadlines.first.Store(false)
+	a.deadlines.answer.Store(0)
+}
+
 // fail judges a try that brought no answer.
 func (a *attempt) fail(f *failure) *failure {
 	a.leave()
-	a.deadlines.first.Store(false)
-	a.deadlines.answer.Store(0)
-	a.goOn(f)
+	if !a.hedge {
+		a.headCame()
+	}
 	if f.gone {
 		a.result.Cancelled = true
 		return f
@@ -188,11 +197,11 @@ func (a *attempt) fail(f *failure) *failure {
 // never reached one may, whatever it is. What may have been worked on may only
 // if working on it twice does no harm. In any case all that was sent of its
 // body must still be there.
-func (a *attempt) repeatable(f *failure) bool {
-	if f.kind == RequestTimeout || f.kind == BadRequest || f == uploadStalled || a.body.lost {
+func (x *exchange) repeatable(f *failure) bool {
+	if f.kind == RequestTimeout || f.kind == BadRequest || f == uploadStalled || x.body.lost {
 		return false
 	}
-	return f.connecting() || f.unsent || idempotent(a.r.Method)
+	return f.connecting() || f.unsent || idempotent(x.r.Method)
 }
 
 // idempotent tells whether doing it twice is as good as once (RFC 9110

@@ -34,6 +34,8 @@ type exchange struct {
 	cut    bool   // the answer must be seen to be incomplete
 	body   upload // the request's body
 	try    attempt
+	rival  attempt // that runs beside it; see hedge
+	hedges sync.WaitGroup
 	answer message.Response // as it goes to the client
 
 	deadlines deadlines
@@ -42,7 +44,7 @@ type exchange struct {
 	mu      sync.Mutex // guards what follows
 	active  bool
 	cause   *failure // why it was stopped
-	backend outbound // what stop interrupts
+	won     *attempt // the one whose answer came first; nil before
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 }
@@ -81,6 +83,7 @@ func (x *exchange) end() {
 		if log := x.http.ErrorLog; log != nil {
 			log.Printf("fault while proxying to %q: %v\n%s", x.http.Upstream, fault, debug.Stack())
 		}
+		x.close()
 		if x.cut = x.begun; !x.begun {
 			x.refuse(&failure{kind: Internal})
 		}
@@ -117,7 +120,7 @@ func (x *exchange) forget() {
 	if x.cancel != nil {
 		x.cancel(nil)
 	}
-	x.active, x.cause, x.client, x.backend, x.ctx, x.cancel = false, nil, nil, nil, nil, nil
+	x.active, x.cause, x.client, x.won, x.ctx, x.cancel = false, nil, nil, nil, nil, nil
 	x.mu.Unlock()
 	x.deadlines = deadlines{}
 	x.writing.Store(false)
@@ -145,19 +148,58 @@ func (x *exchange) forward() {
 		if last != nil {
 			x.http.Meter.Retries.Add(1)
 		}
-		x.result.Attempts++
-		if last = x.try.run(x, n, last); last == nil {
+		a, f := x.ask(last)
+		if f == nil && x.wanting(a, n) {
+			f = a.fail(&failure{kind: Unwanted, status: a.resp.Status, answered: true})
+		} else if f == nil {
+			f = a.carry()
+		}
+		server := a.lease.Server().ID
+		x.close()
+		if last = f; last == nil {
 			return
 		}
 		if last.gone {
 			x.giveUp()
 			return
 		}
-		if n >= x.http.Retry.Max || !x.try.repeatable(last) {
+		if n >= x.http.Retry.Max || !x.repeatable(last) {
 			x.refuse(last)
 			return
 		}
-		x.query.Tried = append(x.query.Tried, x.try.lease.Server().ID)
+		x.query.Tried = append(x.query.Tried, server)
+	}
+}
+
+// ask has the leased server asked, and another one too if that takes long. It
+// returns the attempt that brought an answer, or which failed.
+func (x *exchange) ask(after *failure) (*attempt, *failure) {
+	a, reason := &x.try, ""
+	if after != nil {
+		reason = string(after.kind)
+	}
+	if after != nil || x.ctx != nil { // time has passed
+		x.now = x.http.clock.Now()
+	}
+	a.from, a.now = x.now, x.now
+	a.begin(x, x.result.Attempts, reason)
+	x.result.Attempts++
+	x.mayHedge()
+	f := a.ask()
+	a, f = x.settle(a, f)
+	x.now = a.now
+	if f != nil {
+		return a, a.fail(f)
+	}
+	return a, nil
+}
+
+// close ends the attempts of one round.
+func (x *exchange) close() {
+	x.hedges.Wait()
+	x.try.end()
+	if x.rival.exchange != nil {
+		x.rival.end()
 	}
 }
 

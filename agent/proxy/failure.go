@@ -36,6 +36,7 @@ const (
 	AtCapacity       Kind = "queue_full"      // every backend, or the upstream, is at its limit
 	QueueTimeout     Kind = "queue_timeout"   // the same, and waiting for a place took too long
 	BadRequest       Kind = "bad_request"
+	Unwanted         Kind = "retry_on" // an answer that is to be had from another backend, which there was none for
 	Internal         Kind = "internal" // a fault of this program
 )
 
@@ -59,13 +60,14 @@ var kinds = map[Kind]struct {
 	AtCapacity:       {503, "connection_limit_reached", 8, "at capacity"},
 	QueueTimeout:     {503, "connection_limit_reached", 8, "at capacity"},
 	BadRequest:       {400, "http_request_error", 13, "bad request"},
+	Unwanted:         {503, "http_response_incomplete", 14, "the backend's answer is one to be retried, and no other backend could be tried"},
 	Internal:         {502, "proxy_internal_error", 13, "internal error"},
 }
 
 // Kinds lists every kind of failure.
 func Kinds() []Kind {
 	return []Kind{ConnectRefused, ConnectTimeout, ConnectFailed, DNS, Reset, BadResponse, FirstByteTimeout,
-		IdleTimeout, RequestTimeout, NoBackend, AtCapacity, QueueTimeout, BadRequest, Internal}
+		IdleTimeout, RequestTimeout, NoBackend, AtCapacity, QueueTimeout, BadRequest, Unwanted, Internal}
 }
 
 // failure is one that happened. As an error it also is the cause with which a
@@ -78,6 +80,8 @@ type failure struct {
 	blameless bool
 	// gone says that there is no client any more to be told.
 	gone bool
+	// answered says that there was an answer, if not one to be passed on.
+	answered bool
 	// unsent says that it is proven that nothing of the request reached the
 	// backend, though there was a connection.
 	unsent bool

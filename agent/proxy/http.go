@@ -22,6 +22,7 @@ type HTTP struct {
 	budget   *budget
 	pool     *pool
 	trunks   *streamPool
+	pace     *pace // nil: nothing is hedged
 	inFlight atomic.Int64
 	draining atomic.Bool
 	tunnels  *tunnels
@@ -52,6 +53,9 @@ func NewHTTP(o Options) *HTTP {
 	}
 	h.pool = newPool(o, h.clock)
 	h.trunks = newStreamPool(o, h.clock)
+	if o.Retry.Hedge.Percentile > 0 {
+		h.pace = newPace(o.Retry.Hedge, h.clock)
+	}
 	h.sessions.New = func() any { return newSession(h) }
 	h.streams.New = func() any { return newStream(h) }
 	if o.Limits.MaxConnections > 0 {
@@ -117,6 +121,9 @@ func (h *HTTP) Drain(ctx context.Context) {
 	h.tunnels.drain(ctx)
 	h.pool.close()
 	h.trunks.close()
+	if h.pace != nil {
+		h.pace.close()
+	}
 	h.stop()
 	h.running.Wait()
 }

@@ -15,7 +15,9 @@ type Meter struct {
 	Active      atomic.Int64 // exchanges or TCP connections under way
 	_           [64]byte
 	Retries     atomic.Int64
-	Denied      atomic.Int64 // retries that the budget did not allow
+	Denied      atomic.Int64 // retries and hedges that the budget did not allow
+	Hedges      atomic.Int64 // requests that went to a second server, see Hedge
+	HedgesWon   atomic.Int64 // of those, answered by it first
 	Connections atomic.Int64 // open, from the app
 	Backends    atomic.Int64 // open, to backends
 	Sent        atomic.Int64 // TCP: bytes from the app to backends
@@ -92,14 +94,18 @@ func (c Counts) Sub(earlier Counts) Counts {
 	return c
 }
 
-// Quantile is a bound that the share q of the durations does not exceed; 0
-// when nothing was counted.
-func (c Counts) Quantile(q float64) time.Duration {
-	var sum int64
+// Sum is how many durations were counted.
+func (c Counts) Sum() (sum int64) {
 	for _, n := range c {
 		sum += n
 	}
-	rank, seen := q*float64(sum), int64(0)
+	return sum
+}
+
+// Quantile is a bound that the share q of the durations does not exceed; 0
+// when nothing was counted.
+func (c Counts) Quantile(q float64) time.Duration {
+	rank, seen := q*float64(c.Sum()), int64(0)
 	for i, n := range c {
 		if seen += n; n > 0 && float64(seen) >= rank {
 			return upTo(i)

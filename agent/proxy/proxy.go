@@ -60,6 +60,8 @@ type Retry struct {
 	Max             int // further attempts after the first; 0: none
 	BudgetPercent   int // retries as a share of requests
 	BudgetPerSecond int // retries always allowed on top
+	On              Answers
+	Hedge           Hedge
 }
 
 // Timeouts bound the phases of one request; 0 means no bound.

@@ -19,6 +19,7 @@ type deadlines struct {
 	upload  atomic.Int64 // of the next byte from the client
 	answer  atomic.Int64 // of the next byte from the backend
 	deliver atomic.Int64 // of the next byte that the client takes
+	hedge   atomic.Int64 // when another server is asked too
 	first   atomic.Bool  // answer is the answer's first byte
 }
 
@@ -82,6 +83,9 @@ func (x *exchange) look(now time.Duration) (next time.Duration) {
 		}
 	case passed(&x.deadlines.deliver, now, &next):
 		x.stopLocked(clientStalled)
+	case passed(&x.deadlines.hedge, now, &next):
+		x.deadlines.hedge.Store(0)
+		x.hedges.Go(x.hedge)
 	case x.client.Gone():
 		x.stopLocked(clientGone)
 	}
@@ -105,9 +109,8 @@ func (x *exchange) stopLocked(cause *failure) {
 		return
 	}
 	x.cause = cause
-	if x.backend != nil {
-		x.backend.Interrupt()
-	}
+	x.try.interruptLocked()
+	x.rival.interruptLocked()
 	if x.cancel != nil {
 		x.cancel(cause)
 	}
@@ -131,11 +134,20 @@ func (x *exchange) stopped() *failure {
 
 // attach makes b what stop interrupts; nil takes it away. It tells why the
 // exchange was ended before.
-func (x *exchange) attach(b outbound) *failure {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.backend = b
-	return x.cause
+func (a *attempt) attach(b outbound) *failure {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.backend = b
+	if a.hedge && a.won != nil && a.cause == nil {
+		return beaten
+	}
+	return a.cause
+}
+
+func (a *attempt) interruptLocked() {
+	if a.backend != nil {
+		a.backend.Interrupt()
+	}
 }
 
 // context ends when the exchange is stopped, with the reason as its cause. It

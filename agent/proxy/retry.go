@@ -1,0 +1,50 @@
+package proxy
+
+import (
+	"strconv"
+
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
+)
+
+// Answers are those that a server gives and nobody wants: the request goes to
+// another one, if it may. The zero value has none.
+type Answers struct {
+	Statuses   []StatusRange // of HTTP
+	RetryAfter bool          // a 503 that says when to come again
+	GRPC       []int         // statuses of gRPC, where there is nothing but the status
+}
+
+// StatusRange is the statuses from one to another, both included.
+type StatusRange struct{ From, To int }
+
+// match tells whether r is one of them.
+func (s Answers) match(r *message.Response) bool {
+	for _, of := range s.Statuses {
+		if of.From <= r.Status && r.Status <= of.To {
+			return true
+		}
+	}
+	if s.RetryAfter && r.Status == 503 && r.Header.Has(message.RetryAfter) {
+		return true
+	}
+	if len(s.GRPC) > 0 && r.IsGRPC() {
+		if status, err := strconv.Atoi(string(r.Header.Get(message.GRPCStatus))); err == nil {
+			for _, of := range s.GRPC {
+				if of == status {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// wanting tells that the answer of a is to be had from another server, and that
+// it may be tried there.
+func (x *exchange) wanting(a *attempt, n int) bool {
+	if !x.http.Retry.On.match(&a.resp) || n >= x.http.Retry.Max || x.body.lost || !x.body.ended.Load() {
+		return false
+	}
+	// Which calls of gRPC may be done twice only those know who name its statuses.
+	return (idempotent(x.r.Method) || x.r.IsGRPC()) && x.http.budget.has()
+}
