@@ -84,4 +84,3 @@ func TestRequestsOfFragments(t *testing.T) {
 	}
 	t.Log(accepted, "accepted")
 }
-
