@@ -16,8 +16,8 @@ func validAuthority(b []byte) bool {
 			return false
 		}
 	}
-	for i := 0; i < len(name); i++ {
-		switch c := name[i]; {
+	for i, c := range name {
+		switch {
 		case class[c]&host != 0:
 		case c == '%' && len(name)-i > 2 && digit(name[i+1]) < 16 && digit(name[i+2]) < 16:
 		default:

@@ -109,7 +109,7 @@ func (b *Body) Skip(n int64) {
 }
 
 // Done tells whether the end of the body has been seen, with its trailers.
-func (b *Body) Done() bool { return b.state == ended && b.wrong == nil }
+func (b *Body) Done() bool { return b.state == ended }
 
 // Remaining is how many bytes of data come next without framing among them: of
 // the body, or of the present chunk, 0 between chunks. It is -1 for a body that

@@ -15,6 +15,8 @@ var refusedChunks = []struct {
 	status      int
 }{
 	{"no size", "\r\nabc\r\n0\r\n\r\n", 400},
+	{"no size and no more", "\r\n\r\n", 400},
+	{"no size before an extension", ";a\r\n\r\n", 400},
 	{"a size that is no number", "x\r\n", 400},
 	{"a size with a plus", "+3\r\nabc\r\n0\r\n\r\n", 400},
 	{"a size with a minus", "-3\r\nabc\r\n0\r\n\r\n", 400},
@@ -30,6 +32,7 @@ var refusedChunks = []struct {
 	{"a size that wraps around to 3", "10000000000000003\r\nabc\r\n0\r\n\r\n", 400},
 	{"a bare LF after the size", "3\nabc\r\n0\r\n\r\n", 400},
 	{"a bare CR after the size", "3\rabc\r\n0\r\n\r\n", 400},
+	{"another byte for the LF after the size", "3\rXabc\r\n0\r\n\r\n", 400},
 	{"two CRs after the size", "3\r\r\nabc\r\n0\r\n\r\n", 400},
 	{"a bare LF after an extension", "3;a\nabc\r\n0\r\n\r\n", 400},
 	{"a bare LF in quotes", "3;a=\"\n\"\r\nabc\r\n0\r\n\r\n", 400},
@@ -41,6 +44,8 @@ var refusedChunks = []struct {
 	{"data that is too short", "3\r\nab\r\n0\r\n\r\n", 400},
 	{"data before a bare LF", "3\r\nabc\n0\r\n\r\n", 400},
 	{"data before a bare CR", "3\r\nabc\r0\r\n\r\n", 400},
+	{"data before another byte for the CR", "3\r\nabcX\n0\r\n\r\n", 400},
+	{"data before another byte for the LF", "3\r\nabc\rX0\r\n\r\n", 400},
 	{"data before two CRs", "3\r\nabc\r\r\n0\r\n\r\n", 400},
 	{"data before the next size", "3\r\nabc0\r\n\r\n", 400},
 	{"a bare LF at the end", "0\r\n\n", 400},
@@ -98,6 +103,22 @@ func TestChunksThatAreRead(t *testing.T) {
 				t.Errorf("%q:\n got %q\nwant %s", test.input, events[1:], want)
 			}
 		})
+	}
+}
+
+// Framing is excused by data, however much of both there is.
+func TestExtensionsInProportion(t *testing.T) {
+	chunk := []byte("20;" + strings.Repeat("a", 70) + "\r\n" + strings.Repeat("b", 32) + "\r\n")
+	var b Body
+	b.Reset(message.Unknown)
+	for range 5000 {
+		for rest := chunk; len(rest) > 0; {
+			_, n, err := b.Next(rest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rest = rest[n:]
+		}
 	}
 }
 
@@ -169,7 +190,7 @@ func TestTrailersAreCopied(t *testing.T) {
 	var trailer message.Header
 	b.Trailer(&trailer)
 	b.Reset(message.Unknown)
-	b.Next([]byte("0\r\nXXXXXXXXXXXXXXXXXXXXXX: x\r\n"))
+	b.Next([]byte("0\r\nXXXXXXXXXX: x\r\n"))
 	clear(in)
 	if show(&trailer) != "{A: b|Grpc-Status: 0}" {
 		t.Error(show(&trailer))

@@ -31,6 +31,22 @@ func TestEnd(t *testing.T) {
 	}
 }
 
+func TestTooLarge(t *testing.T) {
+	for _, test := range []struct {
+		partial string
+		want    int // status; 0: not yet
+	}{
+		{"", 0}, {"GET /", 0}, {strings.Repeat("a", 101), 0}, {strings.Repeat("a", 102), 414}, {"\r\n" + strings.Repeat("a", 101), 0}, {"\r\n" + strings.Repeat("a", 102), 414},
+		{strings.Repeat("a", 100) + "\r\n", 0}, {strings.Repeat("a", 101) + "\r\n", 414},
+		{"a\r\n" + strings.Repeat("b", 996), 0}, {"a\r\n" + strings.Repeat("b", 997), 431}, {"\r\na\r\n" + strings.Repeat("b", 996), 0},
+	} {
+		err := TooLarge([]byte(test.partial), small)
+		if test.want == 0 && err != nil || test.want != 0 && (err == nil || err.(*Error).Status != test.want) {
+			t.Errorf("%.20q of %d: %v, want %d", test.partial, len(test.partial), err, test.want)
+		}
+	}
+}
+
 func TestControl(t *testing.T) {
 	for length := range 20 {
 		for at := range length {

@@ -92,6 +92,7 @@ var responses = []struct{ rule, method, input, want string }{
 	{"101", "GET", "HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", `101 length 0 declared -1 {Connection: Upgrade|Upgrade: websocket} upgrade websocket/body "" trailers {}`},
 	{"101 without Connection", "GET", "HTTP/1.1 101 x\r\nUpgrade: websocket\r\n\r\n", `101 length 0 declared -1 {Upgrade: websocket}/body "" trailers {}`},
 	{"101 to h2c", "GET", "HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", `101 length 0 declared -1 {Connection: Upgrade|Upgrade: h2c}/body "" trailers {}`},
+	{"an upgrade with an interim answer", "GET", "HTTP/1.1 103 x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", `103 length 0 declared -1 {Connection: Upgrade|Upgrade: websocket}/body "" trailers {}`},
 	{"an upgrade with another status", "GET", ok + "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n", `200 length 0 declared -1 {Connection: Upgrade|Upgrade: websocket}/body "" trailers {}`},
 	{"a Host and an expectation mean nothing", "GET", ok + "Host: \x80\r\nHost: a\r\nExpect: b\r\nContent-Length: 0\r\n\r\n", "200 length 0 declared -1 {Host: \x80|Host: a|Expect: b}/body \"\" trailers {}"},
 	{"a body that is cut short", "GET", ok + "Content-Length: 4\r\n\r\nabc", `200 length 4 declared -1 {}/data "abc"/error 400 the body is cut short`},

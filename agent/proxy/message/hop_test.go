@@ -39,9 +39,9 @@ func TestEndToEnd(t *testing.T) {
 		{"close names a field", []string{"Connection: close, upgrade", "Close: 1", "a: 1"}, "a: 1"},
 		{"a Kelvin sign is no k", []string{"Connection: \u212aey", "key: 1"}, "key: 1"},
 	} {
-		src, dst := written(test.in...), written("before: 0", "connection: stays")
+		src, dst := written(test.in...), written("b: 0", "connection: stays")
 		EndToEnd(&dst, &src)
-		if got, want := listed(&dst), "before: 0|connection: stays|"+test.want; got != want {
+		if got, want := listed(&dst), "b: 0|connection: stays|"+test.want; got != want {
 			t.Errorf("%s:\n got %s\nwant %s", test.what, got, want)
 		}
 	}
