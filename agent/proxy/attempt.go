@@ -181,6 +181,7 @@ func (a *attempt) fail(f *failure) *failure {
 	a.leave()
 	if !a.hedge {
 		a.headCame()
+		a.goOn(f)
 	}
 	if f.gone {
 		a.result.Cancelled = true

@@ -41,12 +41,12 @@ type exchange struct {
 	deadlines deadlines
 	writing   atomic.Bool // the client is being written to
 
-	mu      sync.Mutex // guards what follows
-	active  bool
-	cause   *failure // why it was stopped
-	won     *attempt // the one whose answer came first; nil before
-	ctx     context.Context
-	cancel  context.CancelCauseFunc
+	mu     sync.Mutex // guards what follows
+	active bool
+	cause  *failure // why it was stopped
+	won    *attempt // the one whose answer came first; nil before
+	ctx    context.Context
+	cancel context.CancelCauseFunc
 }
 
 // run carries the request r of a client to a backend, and the answer back.
@@ -150,7 +150,7 @@ func (x *exchange) forward() {
 		}
 		a, f := x.ask(last)
 		if f == nil && x.wanting(a, n) {
-			f = a.fail(&failure{kind: Unwanted, status: a.resp.Status, answered: true})
+			f = a.decline()
 		} else if f == nil {
 			f = a.carry()
 		}
@@ -200,7 +200,11 @@ func (x *exchange) close() {
 	x.try.end()
 	if x.rival.exchange != nil {
 		x.rival.end()
+		x.rival.exchange = nil
 	}
+	x.mu.Lock()
+	x.won = nil
+	x.mu.Unlock()
 }
 
 // unplaced ends an exchange for which there is no server, or no more after the

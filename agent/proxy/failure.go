@@ -80,8 +80,6 @@ type failure struct {
 	blameless bool
 	// gone says that there is no client any more to be told.
 	gone bool
-	// answered says that there was an answer, if not one to be passed on.
-	answered bool
 	// unsent says that it is proven that nothing of the request reached the
 	// backend, though there was a connection.
 	unsent bool

@@ -31,7 +31,6 @@ type origin struct {
 	data    []byte         // of it, or of a larger place, what is not done with
 	piece   []byte         // of the answer's body, which was found in it
 	framing http1.Body     // of the answer's body
-	endless bool           // which ends with the connection
 	last    bool           // the connection ends with this answer
 	answer  *message.Response
 }
@@ -40,7 +39,7 @@ type origin struct {
 // sends it and waits in one go.
 func (o *origin) Send(r *message.Request, body []byte, last bool) error {
 	o.method, o.whole, o.chunked, o.from = r.Method, last, r.Length == message.Unknown, o.sock.Written()
-	o.answer, o.last, o.endless = nil, false, false
+	o.answer, o.last = nil, false
 	o.out = http1.AppendRequest(o.out[:0], r)
 	o.out = o.append(o.out, body)
 	if last {
@@ -69,6 +68,9 @@ func (o *origin) append(to, body []byte) []byte {
 
 // SendBody implements outbound.
 func (o *origin) SendBody(p []byte) error {
+	if len(p) == 0 {
+		return nil // a chunk of none would be the end
+	}
 	if !o.chunked {
 		_, err := o.sock.Write(p)
 		return err
@@ -168,7 +170,7 @@ func (o *origin) parse(end int, r *message.Response) error {
 		return nil
 	}
 	o.answer, o.last = r, r.Last
-	if o.endless = r.Length == message.Unknown && r.Last; o.endless {
+	if r.UntilEOF {
 		o.framing.ResetUntilEOF()
 	} else {
 		o.framing.Reset(r.Length)
@@ -230,6 +232,12 @@ func (o *origin) Interrupt() {
 // Release implements outbound. Bytes that came after the answer would be taken
 // for the next one.
 func (o *origin) Release() {
+	for o.answer != nil && len(o.data) > 0 && !o.framing.Done() { // an answer that nobody wants may be all there
+		o.piece = nil
+		if _, err := o.unframe(); err != nil {
+			break
+		}
+	}
 	keep := o.answer != nil && !o.last && o.whole && len(o.data) == 0 && o.framing.Done() && !o.broken.Load()
 	o.free()
 	o.answer, o.method = nil, nil

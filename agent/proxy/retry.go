@@ -48,3 +48,10 @@ func (x *exchange) wanting(a *attempt, n int) bool {
 	// Which calls of gRPC may be done twice only those know who name its statuses.
 	return (idempotent(x.r.Method) || x.r.IsGRPC()) && x.http.budget.has()
 }
+
+// decline gives up an answer that is to be had from another server.
+func (a *attempt) decline() *failure {
+	a.result.Status, a.result.Major = a.resp.Status, a.resp.Major
+	a.judge()
+	return &failure{kind: Unwanted, status: a.resp.Status, blameless: true}
+}

@@ -170,6 +170,9 @@ func (s *session) Respond(r *message.Response, _ bool) error {
 
 // WriteBody implements inbound. Small pieces are gathered.
 func (s *session) WriteBody(p []byte) error {
+	if len(p) == 0 {
+		return nil // a chunk of none would be the end
+	}
 	if s.chunked {
 		s.out = http1.AppendChunkHead(s.out, len(p))
 	}

@@ -50,6 +50,6 @@ func (a *attempt) switchProtocols() *failure {
 // a side that has closed its end may well go on listening.
 func (x *exchange) unwatch() {
 	x.mu.Lock()
-	x.active, x.backend = false, nil
+	x.active = false
 	x.mu.Unlock()
 }
