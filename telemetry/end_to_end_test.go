@@ -113,7 +113,7 @@ func TestThroughTheProxy(t *testing.T) {
 			t.Fatalf("%s: %q", resp.Status, body)
 		}
 		header := <-seen
-		p, ok := parseTraceparent(header.Get("Traceparent"))
+		p, ok := parseTraceparent([]byte(header.Get("Traceparent")))
 		if !ok || p.trace.String() != callersTrace || p.span.String() == callersSpan {
 			t.Errorf("the backend saw %q", header["Traceparent"])
 		}

@@ -76,7 +76,7 @@ func TestOTLP(t *testing.T) {
 				}
 				tel := setup(t, c)
 				header := carry(tel.Observer("web", nil), request("GET", "http://web.local/", "traceparent", sampledParent), good)
-				if p, _ := parseTraceparent(header.Get("Traceparent")); p.trace.String() != callersTrace || p.span.String() == callersSpan {
+				if p, _ := parseTraceparent([]byte(header.Get("Traceparent"))); p.trace.String() != callersTrace || p.span.String() == callersSpan {
 					t.Errorf("the backend saw %v", header)
 				}
 				if err := tel.Shutdown(t.Context()); err != nil {
@@ -113,11 +113,7 @@ func TestOTLPOfAnOddRequest(t *testing.T) {
 	c := trusting()
 	c.Traces.Exporter = Exporter{Exporters: []string{"otlp"}, Protocol: protocolHTTP, Endpoint: collector.url}
 	tel := setup(t, c)
-	r := request("GET", "http://web.local/")
-	r.Header["User-Agent"] = []string{"\xff"}
-	r.URL.RawQuery, r.Host, r.Method = "\xfe=\xfe", "\xfd", "\xfc"
-	r.Header["Content-Type"] = []string{"application/grpc"}
-	r.URL.Path = "/\xfb"
+	r := request("\xfc", "http://\xfd/\xfb?\xfe=\xfe", "User-Agent", "\xff", "Content-Type", "application/grpc")
 	carry(tel.Observer("web", nil), r, proxy.Result{Error: "\xfa", GRPC: -1})
 	if err := tel.Shutdown(t.Context()); err != nil {
 		t.Error(err)

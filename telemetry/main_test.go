@@ -1,8 +1,10 @@
 package telemetry
 
 import (
+	"bytes"
 	"context"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
 	"github.com/outrigger-sidecar/outrigger/lb"
 )
 
@@ -101,26 +104,72 @@ func (r *rig) collect(t testing.TB) map[string]metricdata.Metrics {
 	return byName
 }
 
-// attempted is a request to a backend as a proxy would make it.
-func attempted(r *http.Request) *http.Request {
-	out := r.Clone(r.Context())
-	out.URL.Host, out.URL.Scheme = "10.0.0.7:8080", "http"
+// request is one from the app, with headers as pairs.
+func request(method, target string, header ...string) *message.Request {
+	authority, path, _ := strings.Cut(strings.TrimPrefix(target, "http://"), "/")
+	r := &message.Request{
+		Method: []byte(method), Target: []byte("/" + path), Authority: []byte(authority), Major: 1, Minor: 1,
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.AddNamed(header[i], header[i+1])
+	}
+	return r
+}
+
+// attempted is a request to a backend as a proxy would make it: with the bytes
+// of the app's.
+func attempted(r *message.Request) *message.Request {
+	out := &message.Request{Method: r.Method, Target: r.Target, Authority: r.Authority, Major: 1, Minor: 1}
+	message.EndToEnd(&out.Header, &r.Header)
 	return out
+}
+
+// headerOf is a header as a backend would see it.
+func headerOf(r *message.Request) http.Header {
+	h := make(http.Header)
+	for f := range r.Header.All() {
+		h.Add(string(f.Name), string(f.Value))
+	}
+	return h
 }
 
 // backendA is where attempts go in tests.
 var backendA = &lb.Server{ID: "a", Address: "10.0.0.7:8080", Zone: "z1"}
 
 // carry takes one request through o and returns the header that the backend
-// sees.
-func carry(o proxy.Observer, r *http.Request, result proxy.Result) http.Header {
+// sees. The bytes of a request are good only until its exchange ends, so they
+// are spoiled then, for what keeps one of them to show.
+func carry(o proxy.Observer, r *message.Request, result proxy.Result) http.Header {
+	r = cloned(r)
 	x := o.Begin(r)
 	out := attempted(r)
 	a := x.Attempt(out, backendA, 0, "")
+	header := headerOf(out)
 	a.End(result)
 	result.Attempts = 1
 	x.End(result)
-	return out.Header
+	spoil(out)
+	spoil(r)
+	return header
+}
+
+func cloned(r *message.Request) *message.Request {
+	c := *r
+	c.Method, c.Target, c.Authority = bytes.Clone(r.Method), bytes.Clone(r.Target), bytes.Clone(r.Authority)
+	c.Header = message.Header{}
+	for f := range r.Header.All() {
+		c.Header.Copy(f)
+	}
+	return &c
+}
+
+func spoil(r *message.Request) {
+	for _, b := range [][]byte{r.Method, r.Target, r.Authority} {
+		copy(b, bytes.Repeat([]byte{'~'}, len(b)))
+	}
+	for f := range r.Header.All() {
+		copy(f.Value, bytes.Repeat([]byte{'~'}, len(f.Value)))
+	}
 }
 
 // good is how most requests end.

@@ -24,10 +24,18 @@ func TestRedact(t *testing.T) {
 			t.Errorf("%q: %q, not %q", query, got, want)
 		}
 	}
-	r := request("OPTIONS", "http://u:p@web.local/")
-	r.URL.Path, r.URL.RawPath, r.URL.User = "*", "", url.UserPassword("u", "p")
-	if got := redactURL(r); got != "http://REDACTED:REDACTED@web.local/*" {
-		t.Error(got)
+	for target, want := range map[string]string{
+		"*":            "http://web.local:8080/*",
+		"/":            "http://web.local:8080/",
+		"/?":           "http://web.local:8080/",
+		"/a%2Fb?sig=x": "http://web.local:8080/a%2Fb?sig=REDACTED",
+		"/x?y?sig=x&z": "http://web.local:8080/x?y?sig=x&z", // the parameter is "y?sig"
+	} {
+		r := request("OPTIONS", "http://web.local:8080/")
+		r.Target = []byte(target)
+		if got := redactURL(r); got != want {
+			t.Errorf("%s: %s, not %s", target, got, want)
+		}
 	}
 }
 

@@ -48,8 +48,7 @@ func TestSeriesAreBounded(t *testing.T) {
 		wg.Go(func() {
 			for status := range 600 {
 				for _, method := range []string{"GET", "POST", "X" + strconv.Itoa(status)} {
-					r := request("GET", "http://web.local/", "traceparent", unsampledParent)
-					r.Method = method
+					r := request(method, "http://web.local/", "traceparent", unsampledParent)
 					carry(o, r, proxy.Result{Status: status, Major: 1, GRPC: -1})
 				}
 			}
