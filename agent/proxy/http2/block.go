@@ -12,6 +12,7 @@ import (
 // as they are decoded, and its first fault is kept.
 type block struct {
 	limit int // bytes of a head, as HPACK counts
+	most  int // bytes of it as it is coded
 	open  bool
 	id    uint32
 	end   bool // END_STREAM
@@ -56,7 +57,7 @@ func (c *conn) headers(f *frame) error {
 		return err
 	}
 	b := &c.block
-	*b = block{limit: b.limit, open: true, id: f.stream, end: f.has(flagEndStream), length: message.Unknown}
+	*b = block{limit: b.limit, most: b.most, open: true, id: f.stream, end: f.has(flagEndStream), length: message.Unknown}
 	if err := c.side.opening(b, f); err != nil {
 		return err
 	}
@@ -82,7 +83,7 @@ func (c *conn) fragment(p []byte, end bool) error {
 		}
 	}
 	_, err := c.decoder.Write(p)
-	if err == nil && b.coded > b.limit+maxFrame {
+	if err == nil && b.coded > b.most {
 		err = hpack.ErrStringLength // it has gone on for long after it was too large
 	}
 	if errors.Is(err, hpack.ErrStringLength) {

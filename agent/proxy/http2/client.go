@@ -56,7 +56,8 @@ func NewClient(c net.Conn, o ClientOptions) *Client {
 	if o.TLS {
 		l.scheme = staticSchemeHTTPS
 	}
-	l.init(c, l, o.MaxHeaderBytes)
+	// One answer of a backend must not end the others before it has to.
+	l.init(c, l, o.MaxHeaderBytes, 4*o.MaxHeaderBytes)
 	l.log = o.Log
 	l.in.begin(nil)
 	l.out.frames = append(l.out.frames, Preface...)
@@ -110,7 +111,7 @@ func (l *Client) Open() (*ClientStream, error) {
 		s.init(&l.conn)
 		s.asked = s
 	}
-	s.reused = l.used
+	s.reused, s.closed = l.used, false
 	return s, nil
 }
 

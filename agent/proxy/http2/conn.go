@@ -70,14 +70,16 @@ type side interface {
 // bounds how much we hold.
 const connWindow = 1 << 20
 
-func (c *conn) init(nc net.Conn, s side, maxHeader int) {
+// init makes the connection ready. A head of more than maxHeader bytes is too
+// large; what is coded in more than most is not even waited for.
+func (c *conn) init(nc net.Conn, s side, maxHeader, most int) {
 	c.net, c.side = nc, s
 	c.streams = make(map[uint32]*stream)
 	c.window, c.credit, c.initialCredit = connWindow, initialWindow, initialWindow
 	c.encoder = newEncoder()
 	c.decoder = hpack.NewDecoder(maxTable, c.block.field)
-	c.decoder.SetMaxStringLength(maxHeader)
-	c.block.limit = maxHeader
+	c.decoder.SetMaxStringLength(most)
+	c.block.limit, c.block.most = maxHeader, most
 	c.out.conn = c
 	c.out.written.L = &c.mu
 }

@@ -72,7 +72,7 @@ func NewServer(c net.Conn, ahead []byte, o ServerOptions, handle func(*ServerStr
 		o.Refuse = refuse
 	}
 	v := &Server{o: o, handle: handle, work: make(chan *ServerStream)}
-	v.init(c, v, o.MaxHeaderBytes)
+	v.init(c, v, o.MaxHeaderBytes, o.MaxHeaderBytes+maxFrame)
 	v.log = o.Log
 	v.in.begin(ahead)
 	v.peer = addressOf(c.RemoteAddr())
@@ -297,6 +297,7 @@ func (v *Server) fresh() *ServerStream {
 	if n := len(v.free); n > 0 {
 		s := v.free[n-1]
 		v.free = v.free[:n-1]
+		s.closed = false
 		return s
 	}
 	s := &ServerStream{server: v}

@@ -50,10 +50,11 @@ func (s *stream) init(c *conn) {
 	s.left = message.Unknown
 }
 
-// renew makes s ready for another stream.
+// renew makes s ready for another stream. It stays closed until it is one, lest
+// its last user close it once more.
 func (s *stream) renew() {
 	s.id, s.received, s.left, s.owed, s.halted = 0, false, message.Unknown, 0, false
-	s.sent, s.sendErr, s.err, s.watcher, s.closed = false, nil, nil, nil, false
+	s.sent, s.sendErr, s.err, s.watcher = false, nil, nil, nil
 	s.interrupted = false
 	s.trailer.Reset()
 	s.gone.Store(false)

@@ -70,7 +70,7 @@ func (c *conn) look(now time.Time, busy bool, stall time.Duration) (dead bool) {
 	w := &c.watch
 	c.calm()
 	dead = w.stalled.over(c.out.flushing && c.out.handed == w.handed, stall, now)
-	still := !busy && c.reads == w.reads && c.out.handed == w.handed
+	still := !busy && !c.out.flushing && c.reads == w.reads && c.out.handed == w.handed
 	w.handed, w.reads = c.out.handed, c.reads
 	if w.quiet.lasts(still, now) > 0 && !w.resting {
 		w.resting = true
