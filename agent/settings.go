@@ -189,8 +189,16 @@ func proxyOptions(u config.Upstream) proxy.Options {
 		Limits: proxy.Limits{
 			MaxRequests: u.Limits.MaxRequests, MaxConnections: u.Limits.MaxConnections, MaxHeaderBytes: u.Limits.MaxHeaderBytes,
 		},
-		Sticky: stickyOf(u.Sticky),
+		Sticky:  stickyOf(u.Sticky),
+		Proxy:   proxy.ProxyProtocol{Accept: u.AcceptProxy, Trusted: u.Trusted, Send: versionOf(u.SendProxy)},
+		Removal: proxy.Removal{Mode: proxy.RemovalMode(u.OnRemove), Grace: u.RemoveGrace},
 	}
+}
+
+// versionOf the PROXY protocol: v1, v2 or "".
+func versionOf(s string) int {
+	version, _ := strconv.Atoi(strings.TrimPrefix(s, "v")) // 0 for ""
+	return version
 }
 
 func stickyOf(s *config.Sticky) proxy.Sticky {
