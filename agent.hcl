@@ -297,3 +297,17 @@ upstream "ledger" {
     }
   }
 }
+
+# An upstream of bytes: a database, a queue, mail. What says "http only" above is
+# not for it, and what follows is for it only.
+upstream "mail" {
+  listen       = "127.0.0.1:9103"
+  protocol     = "tcp"
+  accept_proxy = false                       # true: every connection begins with a header of the PROXY protocol, version 1 or 2, which says who the client is; one without it, or where it takes more than 10s, is closed
+  trusted      = ["127.0.0.0/8", "::1/128"] # who may connect then: networks and addresses; a unix socket's mode says so itself
+  send_proxy   = ""                          # v1, v2: backends get such a header
+  on_remove    = "keep"                      # connections to a backend that is removed: keep, drain (closed after remove_grace if it has not come back), close (at once)
+  remove_grace = "30s"
+
+  server "a" { address = "127.0.0.1:8025" }
+}

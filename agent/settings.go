@@ -184,21 +184,32 @@ func proxyOptions(u config.Upstream) proxy.Options {
 		Upstream: u.Name,
 		Backend:  proxy.Protocol(u.BackendProtocol),
 		HashOn:   u.HashOn,
-		Retry:    proxy.Retry(u.Retry),
+		Retry:    retryOf(u.Retry),
 		Timeouts: timeoutsOf(u.Timeouts),
 		Limits: proxy.Limits{
 			MaxRequests: u.Limits.MaxRequests, MaxConnections: u.Limits.MaxConnections, MaxHeaderBytes: u.Limits.MaxHeaderBytes,
 		},
-		Sticky: stickyOf(u.Sticky),
+		Sticky:  stickyOf(u.Sticky),
+		Proxy:   proxy.ProxyProtocol{Accept: u.AcceptProxy, Trusted: u.Trusted, Send: versionOf(u.SendProxy)},
+		Removal: proxy.Removal{Mode: proxy.RemovalMode(u.OnRemove), Grace: u.RemoveGrace},
 	}
 }
 
-// timeoutsOf lets the app take as long over an answer as a backend may.
 func timeoutsOf(t config.Timeouts) proxy.Timeouts {
 	return proxy.Timeouts{
-		Connect: t.Connect, FirstByte: t.FirstByte, Idle: t.Idle, Client: t.Idle,
+		Connect: t.Connect, FirstByte: t.FirstByte, Idle: t.Idle, Client: t.Client,
 		Request: t.Request, Tunnel: t.Tunnel, Header: t.Header, KeepAlive: t.KeepAlive,
 	}
+}
+
+func retryOf(r config.Retry) proxy.Retry {
+	return proxy.Retry{Max: r.Max, BudgetPercent: r.BudgetPercent, BudgetPerSecond: r.BudgetPerSecond}
+}
+
+// versionOf the PROXY protocol: v1, v2 or "".
+func versionOf(s string) int {
+	version, _ := strconv.Atoi(strings.TrimPrefix(s, "v")) // 0 for ""
+	return version
 }
 
 func stickyOf(s *config.Sticky) proxy.Sticky {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,6 +40,7 @@ type upstream struct {
 	placement lb.Placement
 	listener  *listener
 	serving   *serving
+	servers   []proxy.Server          // at work or draining
 	watch     *discovery.Subscription // nil without Consul, and before it is asked; set by run alone
 	snapshot  discovery.Snapshot      // in force; zero before the first
 	plan      planned                 // of a prepared query, for people
@@ -120,10 +122,24 @@ func (u *upstream) changed(c lb.Change) {
 		u.log.Info("backend added", fields...)
 	case c.To.Rule == 2:
 		u.log.Info("backend removed", fields...)
+		u.tellRemoved(c.Server)
 	case c.From.State != c.To.State:
 		u.log.Info("backend changed state", fields...)
 	default:
 		u.log.Debug("backend judged anew", fields...)
+	}
+}
+
+// tellRemoved tells the servers of the upstream, those before the present one
+// included, that a backend is gone.
+func (u *upstream) tellRemoved(backend *lb.Server) {
+	u.mu.Lock()
+	servers := slices.Clone(u.servers)
+	u.mu.Unlock()
+	for _, s := range servers {
+		if r, ok := s.(proxy.Remover); ok {
+			r.Removed(backend)
+		}
 	}
 }
 
@@ -151,6 +167,9 @@ func (a *Agent) serve(u *upstream) {
 		s.server = proxy.NewHTTP(options)
 	}
 	u.serving = s
+	u.mu.Lock()
+	u.servers = append(u.servers, s.server)
+	u.mu.Unlock()
 	a.servers.Go(func() {
 		defer close(s.done)
 		if err := s.server.Serve(s.loan); err != nil {
@@ -165,7 +184,12 @@ func (a *Agent) retire(u *upstream) {
 	s := u.serving
 	_ = s.loan.Close()
 	<-s.done
-	a.retired.Go(func() { s.server.Drain(a.drained) })
+	a.retired.Go(func() {
+		s.server.Drain(a.drained)
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		u.servers = slices.DeleteFunc(u.servers, func(other proxy.Server) bool { return other == s.server })
+	})
 }
 
 func (u *upstream) current() discovery.Snapshot {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/zclconf/go-cty/cty"
 )
 
 // endpoint is a place to listen at.
@@ -196,4 +198,30 @@ func hostName(s string) *problem {
 		return wrong("has no valid host", "write an IP address or a name")
 	}
 	return nil
+}
+
+// thisMachine is who connects from the machine itself.
+func thisMachine() []netip.Prefix {
+	return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+}
+
+// parsePrefix reads a network, or an address as one of its own.
+func parsePrefix(v cty.Value) (netip.Prefix, *problem) {
+	s, p := parseText(v)
+	if p != nil {
+		return netip.Prefix{}, p
+	}
+	if ip, err := netip.ParseAddr(s); err == nil && ip.Zone() == "" {
+		return netip.PrefixFrom(ip.Unmap(), ip.Unmap().BitLen()), nil
+	}
+	prefix, err := netip.ParsePrefix(s)
+	switch {
+	case err != nil:
+		return netip.Prefix{}, wrong("is no network", `write one such as "10.0.0.0/8", or an address`)
+	case prefix.Addr().Is4In6():
+		return netip.Prefix{}, wrong("is IPv4 written as IPv6", fmt.Sprintf("write %q and the length of its network", prefix.Addr().Unmap()))
+	case prefix != prefix.Masked():
+		return netip.Prefix{}, wrong("has bits behind its length", fmt.Sprintf("write %q", prefix.Masked()))
+	}
+	return prefix, nil
 }

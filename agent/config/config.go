@@ -5,7 +5,10 @@
 // so that the rest of the agent never checks configuration again.
 package config
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Config is the whole configuration of one agent. Two values that are deeply
 // equal ask for the same agent, which is how a reload finds what changed.
@@ -146,10 +149,15 @@ type Upstream struct {
 	Protocol        string // http or tcp
 	BackendProtocol string // auto, http1 or h2c: how to talk to the backends of an http upstream
 	Strategy        string
-	HashOn          string  // client_ip, path, header:NAME or cookie:NAME: the key of consistent_hash; tcp has client_ip only
-	HashBalance     float64 // of the hashing strategies: a backend's bound on requests in flight, in shares; 0: none
-	ShadowStrategy  string  // asked and counted beside Strategy, but not obeyed; "" for none
-	PreferZone      bool    // backends in Agent.Zone first
+	HashOn          string         // client_ip, path, header:NAME or cookie:NAME: the key of consistent_hash; tcp has client_ip only
+	HashBalance     float64        // of the hashing strategies: a backend's bound on requests in flight, in shares; 0: none
+	ShadowStrategy  string         // asked and counted beside Strategy, but not obeyed; "" for none
+	PreferZone      bool           // backends in Agent.Zone first
+	AcceptProxy     bool           // tcp: every connection begins with a PROXY header
+	Trusted         []netip.Prefix // tcp: who may connect where AcceptProxy is set
+	SendProxy       string         // tcp: v1 or v2, the PROXY header that backends get; "" for none
+	OnRemove        string         // tcp: keep, drain or close: what becomes of connections to a backend that is removed
+	RemoveGrace     time.Duration  // tcp: how long drain lets them go on
 	Consul          *Service
 	Servers         []Server
 	Sticky          *Sticky // nil: no sessions
@@ -279,7 +287,7 @@ type Retry struct {
 }
 
 // Timeouts bound the phases of one request; 0 means no bound. A tcp upstream
-// uses Connect and Tunnel only.
+// uses Connect and Tunnel only, and the default of Header for PROXY headers.
 type Timeouts struct {
 	Connect   time.Duration // to a backend
 	FirstByte time.Duration // from the request being sent to the answer's head

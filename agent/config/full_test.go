@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"maps"
+	"net/netip"
 	"os"
 	"reflect"
 	"slices"
@@ -68,10 +69,10 @@ func TestReference(t *testing.T) {
 	if diags != nil {
 		t.Fatal(diags)
 	}
-	if len(c.Upstreams) != 2 {
-		t.Fatalf("agent.hcl has %d upstreams, not 2", len(c.Upstreams))
+	if len(c.Upstreams) != 3 {
+		t.Fatalf("agent.hcl has %d upstreams, not 3", len(c.Upstreams))
 	}
-	web, ledger, app := c.Upstreams[0], c.Upstreams[1], c.Service
+	web, ledger, mail, app := c.Upstreams[0], c.Upstreams[1], c.Upstreams[2], c.Service
 	c.Upstreams, c.Service = nil, nil
 	equal(t, "the blocks of the agent", c, Default())
 	equal(t, "upstream.consul", web.Consul, &Service{
@@ -101,7 +102,12 @@ func TestReference(t *testing.T) {
 	check.spec()
 	equal(t, `check "grpc"`, ledger.Health.Check, &check)
 
-	want := DefaultUpstream("web")
+	want := DefaultUpstream("mail")
+	want.Listen, want.Servers = mail.Listen, mail.Servers
+	want.Protocol, want.Strategy = "tcp", "least_connections"
+	equal(t, "upstream of tcp", mail, want)
+
+	want = DefaultUpstream("web")
 	want.Listen, want.Consul, want.Health.Check = web.Listen, web.Consul, web.Health.Check
 	want.Health.Damping = web.Health.Damping
 	equal(t, "upstream", web, want)
@@ -166,7 +172,7 @@ func leaves(t reflect.Type) int {
 	for t.Kind() == reflect.Slice || t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if t.Kind() != reflect.Struct || t == reflect.TypeFor[StatusRange]() {
+	if t.Kind() != reflect.Struct || t == reflect.TypeFor[StatusRange]() || t == reflect.TypeFor[netip.Prefix]() {
 		return 1
 	}
 	n := 0

@@ -17,6 +17,11 @@ func (u *Upstream) spec() spec {
 			bind("hash_balance", &u.HashBalance, 0, parseNumber, shareBound),
 			text("shadow_strategy", &u.ShadowStrategy, "", orEmpty(oneOf(lb.Names()...))),
 			boolean("prefer_zone", &u.PreferZone, true),
+			boolean("accept_proxy", &u.AcceptProxy, false).except(&u.Protocol, "http"),
+			list("trusted", &u.Trusted, thisMachine(), parsePrefix).except(&u.Protocol, "http"),
+			text("send_proxy", &u.SendProxy, "", orEmpty(oneOf("v1", "v2"))).except(&u.Protocol, "http"),
+			text("on_remove", &u.OnRemove, "keep", oneOf("keep", "drain", "close")).except(&u.Protocol, "http"),
+			duration("remove_grace", &u.RemoveGrace, 30*time.Second).except(&u.Protocol, "http"),
 		},
 		blocks: []child{
 			{name: "consul", spec: func(string) spec {
@@ -62,6 +67,10 @@ func (u *Upstream) finish(b *block) {
 		b.decoder.reportAbsence(b.header, b.title+" has no backends", `write consul { service = "NAME" } or server "NAME" { address = "127.0.0.1:8081" }`)
 	}
 	u.finishBalancing(b)
+	if u.Protocol == "tcp" {
+		b.rejectAlone("accept_proxy", "true", "trusted")
+		b.rejectAlone("on_remove", `"drain"`, "remove_grace")
+	}
 }
 
 func (s *Server) spec() spec {

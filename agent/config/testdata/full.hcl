@@ -193,8 +193,13 @@ upstream "planned" {
   consul { prepared_query = "nearest-web" }
 }
 upstream "db" {
-  listen   = "localhost:9005"
-  protocol = "tcp"
+  listen       = "localhost:9005"
+  protocol     = "tcp"
+  accept_proxy = true
+  trusted      = ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32"]
+  send_proxy   = "v2"
+  on_remove    = "drain"
+  remove_grace = "21s"
   server "a" {
     address         = "db.internal:5432"
     weight          = 7

@@ -25,3 +25,28 @@ upstream "a" {
     max_header_bytes        = 1024
   }
 }
+upstream "b" {
+  listen       = "127.0.0.1:9002"
+  accept_proxy = true
+  trusted      = ["10.0.0.0/8"]
+  send_proxy   = "v1"
+  on_remove    = "close"
+  remove_grace = "1s"
+  consul { service = "b" }
+}
+upstream "c" {
+  listen       = "127.0.0.1:9003"
+  protocol     = "tcp"
+  trusted      = ["10.0.0.1/8", "everyone", "::ffff:10.0.0.0/104", "fe80::1%eth0"]
+  send_proxy   = "v3"
+  remove_grace = "1s"
+  consul { service = "c" }
+}
+upstream "d" {
+  listen       = "127.0.0.1:9004"
+  protocol     = "tcp"
+  accept_proxy = "maybe"
+  on_remove    = "drian"
+  remove_grace = "-1s"
+  consul { service = "d" }
+}
