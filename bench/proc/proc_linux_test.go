@@ -36,16 +36,10 @@ func TestUsage(t *testing.T) {
 
 func TestResetPeak(t *testing.T) {
 	tree, _ := Of(os.Getpid())
-	block := make([]byte, 64<<20)
-	for i := 0; i < len(block); i += 4096 {
-		block[i] = 1
-	}
-	with, err := tree.Usage()
+	with, err := usageWithBlock(tree)
 	if err != nil {
 		t.Fatal(err)
 	}
-	runtime.KeepAlive(block)
-	block = nil
 	debug.FreeOSMemory()
 	if err := tree.ResetPeak(); err != nil {
 		t.Fatal(err)
@@ -57,6 +51,16 @@ func TestResetPeak(t *testing.T) {
 	if without.Peak > with.Peak-32<<20 {
 		t.Errorf("the peak was %d with a block of 64 MiB, and is %d after a reset without it", with.Peak, without.Peak)
 	}
+}
+
+// usageWithBlock reads it while 64 MiB are in use.
+func usageWithBlock(tree Tree) (Usage, error) {
+	block := make([]byte, 64<<20)
+	defer runtime.KeepAlive(block)
+	for i := 0; i < len(block); i += 4096 {
+		block[i] = 1
+	}
+	return tree.Usage()
 }
 
 func TestTree(t *testing.T) {
