@@ -75,6 +75,20 @@ func TestHTTPClose(t *testing.T) {
 	}
 }
 
+// TestHTTPLongBody has another request follow a body that does not fit into
+// the buffer.
+func TestHTTPLongBody(t *testing.T) {
+	conn := dial(t, serving(t).HTTP)
+	body := strings.Repeat("y", 1<<20)
+	if _, err := conn.Write([]byte("POST /3 HTTP/1.1\r\nContent-Length: 1048576\r\n\r\n" + body + "GET /4 HTTP/1.1\r\nConnection: close\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	all, err := io.ReadAll(conn)
+	if err != nil || bytes.Count(all, []byte("HTTP/1.1 200 OK")) != 2 || !bytes.HasSuffix(all, []byte("\r\n\r\nxxxx")) {
+		t.Errorf("%q, %v", all, err)
+	}
+}
+
 func TestHTTPRefusesChunks(t *testing.T) {
 	conn := dial(t, serving(t).HTTP)
 	if _, err := conn.Write([]byte("POST /3 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")); err != nil {

@@ -19,7 +19,7 @@ func runIdle(ctx context.Context, p Plan, tree proc.Tree) (result Result, err er
 	if err != nil {
 		return result, err
 	}
-	r := &run{plan: p, epoch: time.Now(), warm: make(chan struct{})}
+	r := &run{plan: p, epoch: time.Now(), warm: make(chan struct{}), some: make(chan struct{})}
 	r.deadline = r.epoch.Add(p.Duration + time.Minute)
 	r.phase.Store(measuring)
 	const openers = 32

@@ -77,7 +77,7 @@ func Run(ctx context.Context, p Plan) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	r := &run{plan: p, epoch: time.Now(), warm: make(chan struct{})}
+	r := &run{plan: p, epoch: time.Now(), warm: make(chan struct{}), some: make(chan struct{})}
 	r.cold.Store(int32(p.Connections))
 	// Whatever hangs ends some seconds after the plan does.
 	r.deadline = r.epoch.Add(p.Warmup + p.Duration + 20*time.Second)
@@ -110,6 +110,8 @@ type run struct {
 	phase    atomic.Int32
 	cold     atomic.Int32  // connections that have neither made a request nor failed
 	warm     chan struct{} // closed when there are none
+	some     chan struct{} // closed by the first request that is measured, or fails
+	once     sync.Once     // closes it
 }
 
 const (
@@ -123,11 +125,7 @@ func (r *run) measure(ctx context.Context, tree proc.Tree) (result Result, err e
 	if !pause(ctx, r.plan.Warmup) {
 		return result, ctx.Err()
 	}
-	// On a machine that is busy otherwise, it takes until all are connected.
-	select {
-	case <-r.warm:
-	case <-time.After(5 * time.Second):
-	case <-ctx.Done():
+	if !await(ctx, r.warm) {
 		return result, ctx.Err()
 	}
 	before, err := tree.Usage()
@@ -137,6 +135,7 @@ func (r *run) measure(ctx context.Context, tree proc.Tree) (result Result, err e
 	began := time.Now()
 	r.phase.CompareAndSwap(warming, measuring)
 	pause(ctx, r.plan.Duration)
+	await(ctx, r.some)
 	r.phase.Store(ended)
 	result.Elapsed = time.Since(began)
 	after, err := tree.Usage()
@@ -221,38 +220,15 @@ type exchanger interface {
 	close()
 }
 
-// tally counts what one goroutine does.
-type tally struct {
-	run              *run
-	times            histogram
-	requests, errors int
-	first            error
-	warm             bool
-}
-
-func (t *tally) done(took time.Duration) {
-	t.warmed()
-	if t.run.phase.Load() == measuring {
-		t.requests++
-		t.times.add(took)
+// await waits a while for what takes no time but where the machine is busy
+// otherwise. It reports whether it was not ended early by ctx.
+func await(ctx context.Context, c <-chan struct{}) bool {
+	select {
+	case <-c:
+	case <-time.After(5 * time.Second):
+	case <-ctx.Done():
 	}
-}
-
-func (t *tally) fail(err error) {
-	t.warmed()
-	if t.errors++; t.first == nil {
-		t.first = err
-	}
-}
-
-// warmed notes that there was a first request.
-func (t *tally) warmed() {
-	if !t.warm {
-		t.warm = true
-		if t.run.cold.Add(-1) == 0 {
-			close(t.run.warm)
-		}
-	}
+	return ctx.Err() == nil
 }
 
 // pause reports whether it was not ended early by ctx.

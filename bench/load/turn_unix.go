@@ -50,7 +50,8 @@ func (t *turn) exchange(out, in []byte) (n int, err error) {
 }
 
 // exchangeStep runs when the connection may have become readable, and once
-// before that: what is sent in there cannot be answered unnoticed.
+// before that: what is sent in there cannot be answered unnoticed. What a proxy
+// says unasked is noticed no earlier than what it says next.
 func (t *turn) exchangeStep(fd uintptr) (done bool) {
 	if !t.sent {
 		t.sent = true
