@@ -228,3 +228,73 @@ func TestB17NoBackends(t *testing.T) {
 		t.Errorf("the fastest took %v; counted %v", best, s.Meter.Failures())
 	}
 }
+
+// Of a connection each direction ends for itself, also where it began as HTTP;
+// of TCP, see TestB8HalfCloseOfTCP.
+func TestB8HalfCloseOfATunnel(t *testing.T) {
+	const upgrade = "Connection: upgrade\r\nUpgrade: x"
+	s := newStage(t, defaults())
+	s.serve(s.peer(func(w *wire) {
+		w.read()
+		w.say("HTTP/1.1 101 Switching Protocols\r\n" + upgrade + "\r\n\r\nhello, ")
+		all := readAll(w.r)
+		w.say("after your end: " + all)
+	}))
+	c := s.call()
+	c.say(s.request("GET", "", upgrade))
+	if got := c.hear("GET"); got.status != 101 {
+		t.Fatalf("%+v", got)
+	}
+	c.say("some ")
+	c.say("bytes")
+	_ = c.CloseWrite()
+	if got := readAll(c.r); got != "hello, after your end: some bytes" {
+		t.Errorf("got %q", got)
+	}
+	// And the other way around.
+	said := make(chan string, 1)
+	s = newStage(t, defaults())
+	s.serve(s.peer(func(w *wire) {
+		w.read()
+		w.say("HTTP/1.1 101 Switching Protocols\r\n" + upgrade + "\r\n\r\nbye")
+		_ = w.conn.(*net.TCPConn).CloseWrite()
+		said <- readAll(w.r)
+	}))
+	c = s.call()
+	c.say(s.request("GET", "", upgrade) + "with the head, ")
+	c.hear("GET")
+	if got := readAll(c.r); got != "bye" {
+		t.Errorf("got %q", got)
+	}
+	c.say("and after your end")
+	_ = c.CloseWrite()
+	if got := <-said; got != "with the head, and after your end" {
+		t.Errorf("the backend got %q", got)
+	}
+}
+
+// A connection that was a tunnel is never used for a request again, however the
+// tunnel ended.
+func TestB8TunnelsAreNotPooled(t *testing.T) {
+	const upgrade = "Connection: upgrade\r\nUpgrade: x"
+	o := defaults()
+	o.Timeouts.Tunnel = 50 * time.Millisecond
+	s := newStage(t, o)
+	s.serve(s.peer(func(w *wire) {
+		if req := w.read(); req.Header.Get("Upgrade") == "" {
+			w.say(fine)
+			return
+		}
+		w.say("HTTP/1.1 101 Switching Protocols\r\n" + upgrade + "\r\n\r\n")
+		w.hang()
+	}))
+	c := s.call()
+	c.say(s.request("GET", "", upgrade))
+	c.hear("GET")
+	c.ended() // by its silence
+	s.settle()
+	if n := s.Meter.Backends.Load(); n != 0 {
+		t.Errorf("%d connections are kept", n)
+	}
+	s.want(200, "POST", "")
+}

@@ -84,7 +84,7 @@ func (a *bookedAttempt) End(r Result) {
 // The outcomes that are no status: the client could tell that its answer is
 // incomplete, or went away before it had it.
 const (
-	broken = "broken"
+	broken   = "broken"
 	departed = "departed"
 )
 

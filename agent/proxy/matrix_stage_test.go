@@ -41,8 +41,8 @@ type stage struct {
 
 func newStage(t *testing.T, o Options) *stage {
 	t.Helper()
-	s := &stage{t: t, books: new(books), seen: make(map[string]int), journal: make(map[string]int)}
-	s.o, s.o.Observer = o, s.books
+	s := &stage{t: t, o: o, books: new(books), seen: make(map[string]int), journal: make(map[string]int)}
+	s.o.Observer, s.o.Meter = s.books, new(Meter)
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { // the last of all
 		if s.front != nil {
