@@ -12,6 +12,7 @@ import (
 	"context"
 	"log"
 	"net"
+	"runtime/debug"
 	"time"
 
 	"github.com/outrigger-sidecar/outrigger/lb"
@@ -43,6 +44,13 @@ type Options struct {
 	Retry    Retry
 	Timeouts Timeouts
 	Limits   Limits
+}
+
+// report tells of a fault of this program, while it is being dealt with.
+func (o *Options) report(fault any) {
+	if o.ErrorLog != nil {
+		o.ErrorLog.Printf("fault while proxying to %q: %v\n%s", o.Upstream, fault, debug.Stack())
+	}
 }
 
 // Protocol is how an HTTP server talks to backends.
