@@ -250,6 +250,7 @@ upstream "web" {
     connect    = "1s"  # to a backend
     first_byte = "1m"  # from the request being sent to the head of the answer
     idle       = "5m"  # between two reads of a body or a stream
+    client     = "5m"  # for the app to take the next of an answer
     request    = "0s"  # the whole of it, retries included
     tunnel     = "1h"  # of silence on a TCP connection or an upgraded one
     header     = "10s" # for the app to send the head of a request

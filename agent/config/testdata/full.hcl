@@ -166,6 +166,7 @@ upstream "web" {
     connect    = "2s"
     first_byte = "63s"
     idle       = "8m"
+    client     = "7m30s"
     request    = "9s"
     tunnel     = "2h"
     header     = "11s"
