@@ -72,7 +72,7 @@ func (x *exchange) begin(c inbound, r *message.Request, ip string) {
 	x.http.Meter.Active.Add(1)
 	x.trace = x.http.Observer.Begin(r)
 	x.within(&x.deadlines.total, x.now, x.http.Timeouts.Request)
-	x.alarm.Earlier(x.start + glance)
+	x.within(&x.deadlines.glance, x.now, glance)
 	x.body.begin(x)
 }
 
