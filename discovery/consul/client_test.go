@@ -102,7 +102,7 @@ func TestErrorsAreSorted(t *testing.T) {
 		}
 		l.Close()
 		_, err = clientOf(t, Config{Address: l.Addr().String()}).Source(Query{Service: "web"}).Fetch(t.Context(), 0)
-		if known, ok := errors.AsType[*discovery.Error](err); !ok || known.Class != "network" || known.Limit != time.Second {
+		if known, ok := errors.AsType[*discovery.Error](err); !ok || known.Class != "network" || known.Pause != 0 {
 			t.Errorf("got %#v", err)
 		}
 	})
