@@ -48,6 +48,7 @@ func (r *road) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := r.current.Load().RoundTrip(req)
 	if err == nil {
 		resp.Body = &boundedBody{resp.Body, r.limit, r.limit}
+		intercept(req, resp)
 	}
 	return resp, err
 }
