@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"hash/maphash"
 	"io"
 	"net/http"
@@ -64,40 +63,32 @@ func (b *entriesBody) Read(p []byte) (int, error) {
 
 // take reads the entries of an answer, and returns what it is without them.
 func (e *entries) take(body io.Reader) (left string, err error) {
-	decoder := json.NewDecoder(body)
-	switch begin, err := decoder.Token(); {
-	case err != nil:
-		return "", err
-	case begin == nil:
-		return "null", nil
-	case begin != json.Delim('['):
-		return "", fmt.Errorf("the answer is %.20v, not a list", begin)
+	all, err := listIn(body)
+	if all == nil {
+		return "null", err
 	}
 	last, ignored := e.memory.last, e.query.ignored()
-	next, text := make(remembered, len(last)), json.RawMessage{}
+	next := make(remembered, len(last))
 	e.found = make([]*reading, 0, len(last))
-	for decoder.More() {
-		text = text[:0]
-		if err := decoder.Decode(&text); err != nil {
+	for {
+		text, err := all.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
 			return "", err
 		}
 		key := e.memory.key(text)
-		f, ok := last[key]
+		r, ok := last[key]
 		if !ok {
 			var entry *api.ServiceEntry
 			if err := json.Unmarshal(text, &entry); err != nil {
 				return "", err
 			}
-			f = readingOf(entry, e.query, ignored)
+			r = readingOf(entry, e.query, ignored)
 		}
-		next[key] = f
-		e.found = append(e.found, f)
-	}
-	if _, err := decoder.Token(); err != nil {
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		return "", err
+		next[key] = r
+		e.found = append(e.found, r)
 	}
 	e.memory.last = next
 	_, err = io.Copy(io.Discard, body) // to the end, for the next answer on this connection
