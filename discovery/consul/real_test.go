@@ -40,7 +40,7 @@ type front struct {
 	server   *http.Server
 
 	mu    sync.Mutex
-	conns int // there ever were
+	conns int // that are open
 }
 
 func consuls(t *testing.T, test func(t *testing.T, f *front)) {
@@ -145,8 +145,11 @@ func (f *front) start(t *testing.T) {
 	f.server = &http.Server{Handler: f.handler, ErrorLog: log.New(io.Discard, "", 0), ConnState: func(_ net.Conn, s http.ConnState) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		if s == http.StateNew {
+		switch s {
+		case http.StateNew:
 			f.conns++
+		case http.StateClosed, http.StateHijacked:
+			f.conns--
 		}
 	}}
 	go func(s *http.Server, l net.Listener) { _ = s.Serve(l) }(f.server, f.listener)

@@ -86,7 +86,7 @@ func (s source) Fetch(ctx context.Context, after uint64) (discovery.Snapshot, er
 	for {
 		token, _ := s.client.token() // its error is that of the query
 		asking, release := s.client.rotation.hold(ctx)
-		snapshot, _, err := s.read(asking, api.QueryOptions{WaitIndex: after, WaitTime: s.client.wait, AllowStale: true})
+		snapshot, _, err := s.read(asking, api.QueryOptions{WaitIndex: after, WaitTime: s.client.someWait(), AllowStale: true})
 		renewed := errors.Is(context.Cause(asking), errRotated)
 		release()
 		if err == nil || ctx.Err() != nil || !renewed && !s.outdated(token, err) {
