@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 )
@@ -47,14 +45,22 @@ func resident(t *testing.T, pid int) int {
 }
 
 // processor is the time that a process has used so far.
-func processor(t *testing.T, pid int) time.Duration {
+func processor(t *testing.T, pid int) (used time.Duration) {
 	t.Helper()
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid)) // in nanoseconds, unlike stat
 	if err != nil {
 		t.Fatal(err)
 	}
-	fields := strings.Fields(string(raw[bytes.LastIndexByte(raw, ')')+1:]))
-	user, _ := strconv.Atoi(fields[11])
-	system, _ := strconv.Atoi(fields[12])
-	return time.Duration(user+system) * (time.Second / 100) // USER_HZ
+	for _, task := range tasks {
+		raw, err := os.ReadFile(task)
+		if err != nil {
+			continue // it has ended
+		}
+		var on int64
+		if _, err := fmt.Sscan(string(raw), &on); err != nil {
+			t.Fatal(err)
+		}
+		used += time.Duration(on)
+	}
+	return used
 }
