@@ -13,7 +13,7 @@ import (
 const (
 	burst      = 2                      // reads at once
 	refill     = 2 * time.Second        // until the next one beyond that
-	floor      = 100 * time.Millisecond // between any two
+	floor      = 100 * time.Millisecond // between an answer and the next
 	backoff    = 250 * time.Millisecond // the first, doubled with each failure …
 	backoffCap = 30 * time.Second       // … up to this; the real one is random below it
 	reread     = 5 * time.Minute        // without an index, less or more a fifth, in case a change was missed
@@ -100,7 +100,6 @@ func (f *following) follow(ctx context.Context) rest {
 	if poll || !time.Now().Before(f.afresh) {
 		after, f.afresh = 0, time.Now().Add(f.about(reread))
 	}
-	begin := time.Now()
 	s, err := f.bounded(ctx, func(ctx context.Context) (Snapshot, error) { return f.Source.Fetch(ctx, after) })
 	if err != nil {
 		return f.fail(ctx, err)
@@ -117,7 +116,7 @@ func (f *following) follow(ctx context.Context) rest {
 		f.index = 0
 		return rest{time: f.random(herd)}
 	}
-	return rest{time: floor - time.Since(begin)}
+	return rest{time: floor}
 }
 
 // bounded bounds one query, so that a connection that died in silence is found

@@ -322,3 +322,31 @@ func TestSameInstanceAtANewPort(t *testing.T) {
 		}
 	})
 }
+
+// P7: a service that flaps is followed in steps, and its last state wins.
+func TestFlappingOverConnections(t *testing.T) {
+	consuls(t, func(t *testing.T, f *front) {
+		w := f.watch(t, discovery.Snapshot{})
+		soon(t, "it has all", func() bool { return len(w.last().Instances) == 4 })
+		id := fmt.Sprint(f.service, "-4")
+		for begin := time.Now(); time.Since(begin) < 500*time.Millisecond; {
+			f.register(t, id, 8004)
+			serve(t, f.handler, "/v1/agent/service/deregister/"+id, "")
+		}
+		f.register(t, id, 8014)
+		soon(t, "the last state is in force", func() bool {
+			s := w.last()
+			return len(s.Instances) == 5 && s.Instances[4].Address == "127.0.0.1:8014"
+		})
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for i := 1; i < len(w.told); i++ {
+			if gap := w.told[i].At.Sub(w.told[i-1].At); gap < 100*time.Millisecond {
+				t.Errorf("two answers within %v", gap)
+			}
+		}
+		if n := len(w.told); n > 5 {
+			t.Errorf("%d answers", n)
+		}
+	})
+}
