@@ -211,7 +211,7 @@ func TestErrorsThatNameAPauseGetIt(t *testing.T) {
 	})
 }
 
-// A connection that died in silence is found out.
+// P8: a connection that died in silence is found out.
 func TestDeafQueriesEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, w, _ := watching(t, 5*time.Minute, func(ctx context.Context, n int, after uint64) (Snapshot, error) {

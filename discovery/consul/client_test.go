@@ -119,7 +119,7 @@ func TestNamesThatWouldAskForSomethingElse(t *testing.T) {
 	}
 }
 
-// An answer is bounded by what it unpacks to.
+// P9: an answer is bounded by what it unpacks to.
 func TestPackedAnswersAreBounded(t *testing.T) {
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)

@@ -92,7 +92,7 @@ func TestQueriesThatWaitTakeUpANewToken(t *testing.T) {
 	}
 }
 
-// A token that was replaced while it was denied is not waited for, and one that
+// P4: a token that was replaced while it was denied is not waited for, and one that
 // is replaced later ends the wait.
 func TestDeniedTokensAreReplaced(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
