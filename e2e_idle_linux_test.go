@@ -12,17 +12,11 @@ import (
 	"time"
 )
 
-// TestIdleUpstreams is 64 upstreams that nobody calls: the process holds a
+// testIdleUpstreams is 64 upstreams that nobody calls: the process holds a
 // connection to Consul for each of them, and uses no processor time to speak of.
 // How often they ask is a matter of minutes, and so of discovery/consul, where
 // time is virtual.
-//
-//	go test -run IdleUpstreams -v .
-func TestIdleUpstreams(t *testing.T) {
-	if testing.Short() || raceDetector {
-		t.Skip("takes ten seconds, and is about the program as it is released")
-	}
-	program := binary(t)
+func testIdleUpstreams(t *testing.T, program string) {
 	catalogs(t, func(t *testing.T, c *consulServer) {
 		const upstreams = 64
 		app := actor(t, "app", "127.0.0.1:0")
@@ -54,7 +48,7 @@ upstream "u%d" {
 			}
 			return nil
 		})
-		const lasts = 4 * time.Second
+		const lasts = 5500 * time.Millisecond // every five seconds counters are read
 		before := processor(t, process.Process.Pid)
 		time.Sleep(lasts)
 		used := processor(t, process.Process.Pid) - before

@@ -23,20 +23,27 @@ import (
 	report "github.com/outrigger-sidecar/outrigger/agent"
 )
 
-// TestTenThousandInstances is P10: one service of ten thousand instances, of
+// TestFigures holds the program to figures, and prints what they are:
+//
+//	go test -run Figures -v .
+func TestFigures(t *testing.T) {
+	if testing.Short() || raceDetector {
+		t.Skip("takes half a minute, and is about the program as it is released")
+	}
+	program := binary(t)
+	t.Run("ten thousand instances", func(t *testing.T) { testTenThousandInstances(t, program) })
+	t.Run("idle upstreams", func(t *testing.T) { testIdleUpstreams(t, program) })
+}
+
+// testTenThousandInstances is P10: one service of ten thousand instances, of
 // which one in a hundred is replaced every second, while the app goes on
 // calling. The agent and the catalog are processes of their own, so that it is
 // the agent's memory which is looked at; it calls a part of the crowd, as one of
 // many does, since connections to all would be most of that. A real Consul would
 // take minutes to be told of so many.
-//
-//	go test -run TenThousand -v .
-func TestTenThousandInstances(t *testing.T) {
-	if testing.Short() || raceDetector {
-		t.Skip("takes ten seconds, and is about the program as it is released")
-	}
+func testTenThousandInstances(t *testing.T, program string) {
 	const instances, perSecond = 10_000, 100
-	program, ports := binary(t), freePorts(t, 3)
+	ports := freePorts(t, 3)
 	c := newCrowd(t, program, ports[0])
 	c.register(t, 0, instances)
 
