@@ -146,6 +146,8 @@ func TestBackendDiesUnderTraffic(t *testing.T) {
 			}
 			l := startLoad([]string{a.url("web")}, http.MethodGet)
 			time.Sleep(300 * time.Millisecond)
+			calls := backends[2].answered.Load()
+			eventually(t, "it is called", func() bool { return backends[2].answered.Load() > calls }) // and so is not shunned
 			backends[2].kill()
 			within(t, 5*time.Second, "it is met", func() bool { return dying().Failures > 0 }) // least response time may come by seldom
 			time.Sleep(100 * time.Millisecond)
