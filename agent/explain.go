@@ -71,7 +71,7 @@ func (u *upstream) explain() Explanation {
 	servers, told := u.balancer.Explain(), u.found()
 	e := Explanation{UpstreamStatus: status, Merge: u.algebra(), Backends: make([]Backend, len(servers))}
 	for i, s := range servers {
-		key := serverKey(s.Server)
+		key := keyOf(s.Server)
 		b := backendOf(s.ServerStats, rates.shares[key], rates.shadowShares[key])
 		b.explain(s)
 		b.Place, b.Catalog.Checks = told[b.ID].place, told[b.ID].checks

@@ -60,7 +60,6 @@ func (u *upstream) run(ctx context.Context) {
 			f.turn(next)
 		case s := <-f.snapshots:
 			f.take(s)
-			u.tell.Propagated(u.name, time.Since(s.At))
 		case p := <-f.plans:
 			f.replan(p)
 		case <-f.review.C:
@@ -222,6 +221,7 @@ func (f *follower) take(s discovery.Snapshot) {
 		return
 	}
 	f.put(s)
+	f.tell.Propagated(f.name, time.Since(s.At))
 	if s.Doubt == "" {
 		f.believed, f.question = s, f.lookup.question()
 		f.keep(s, last.At.IsZero() || !last.Equal(s))

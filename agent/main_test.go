@@ -126,18 +126,20 @@ func backend(t testing.TB, name string) string {
 	return s.Listener.Addr().String()
 }
 
-// consulServer is an embedded catalog that can be stopped and started again at
-// the same address.
+// consulServer is a catalog that can be stopped and started again at the same
+// address.
 type consulServer struct {
 	address string
-	catalog *catalog.Catalog
+	handler http.Handler
+	faults  *catalog.Faults
 	server  *http.Server
 	seen    requests
 }
 
 func startConsul(t testing.TB) *consulServer {
 	t.Helper()
-	c := &consulServer{catalog: catalog.New(catalog.Options{}), address: "127.0.0.1:0"}
+	embedded := catalog.New(catalog.Options{})
+	c := &consulServer{handler: embedded, faults: embedded.Faults(), address: "127.0.0.1:0"}
 	c.start(t)
 	t.Cleanup(c.stop)
 	return c
@@ -149,7 +151,7 @@ func (c *consulServer) start(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.address, c.server = l.Addr().String(), &http.Server{Handler: c.seen.count(c.catalog), ConnState: c.seen.connection}
+	c.address, c.server = l.Addr().String(), &http.Server{Handler: c.seen.count(c.handler), ConnState: c.seen.connection}
 	server := c.server
 	go func() { _ = server.Serve(l) }()
 }

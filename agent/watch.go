@@ -68,7 +68,7 @@ func turned(logger hclog.Logger, s discovery.Status) {
 		logger.Info("Consul answers again", "index", s.Index)
 	default:
 		logger.Warn("no answer from Consul; what it said last stays in force",
-			"kind", s.Class, "error", s.Err, "next_try_in", s.Pause.Round(time.Millisecond))
+			"kind", s.Class, "error", s.Err, "next_try_within", s.Pause.Round(time.Millisecond))
 	}
 }
 
