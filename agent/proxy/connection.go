@@ -71,7 +71,7 @@ func (c *connection) serve() {
 	c.idles(c.server.clock.Now())
 	for {
 		c.after = closing
-		if err := c.sock.WhenReadable(c.arrive); err != nil {
+		if err := c.sock.WhenBytes(c.arrive); err != nil {
 			break
 		}
 		on := false

@@ -31,7 +31,8 @@ type HTTP struct {
 	heads    http1.Limits
 	slots    chan struct{} // one for each connection, where they are limited
 
-	running sync.WaitGroup // connections, and the clock
+	crew    crew           // which serves connections
+	running sync.WaitGroup // the clock
 	stop    context.CancelFunc
 
 	mu    sync.Mutex
@@ -82,7 +83,7 @@ func (h *HTTP) welcome(conn net.Conn) {
 	h.mu.Lock()
 	h.conns[c] = struct{}{}
 	h.mu.Unlock()
-	h.running.Go(c.serve)
+	h.crew.do(c.serve)
 }
 
 // farewell is the end of one.
@@ -119,6 +120,7 @@ func (h *HTTP) Drain(ctx context.Context) {
 	h.await(ctx, nil)
 	h.each((*connection).cut)
 	h.tunnels.drain(ctx)
+	h.crew.close()
 	h.pool.close()
 	h.trunks.close()
 	if h.pace != nil {
