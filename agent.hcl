@@ -245,6 +245,14 @@ upstream "web" {
     budget_per_second = 10 # retries that are allowed in any case
   }
 
+  # http only: how connections to backends are kept for the next request.
+  connections {
+    idle     = "1m" # how long without work; less than backends keep them
+    max_idle = 512  # of the upstream, without work
+    max_age  = "0s" # how long in all; "0s" is for ever
+    warm     = 0    # made to each backend ahead of the first request
+  }
+
   # "0s" is no bound. Only connect and tunnel are for tcp too.
   timeouts {
     connect    = "1s"  # to a backend

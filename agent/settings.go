@@ -185,6 +185,9 @@ func proxyOptions(u config.Upstream) proxy.Options {
 		Backend:  proxy.Protocol(u.BackendProtocol),
 		HashOn:   u.HashOn,
 		Retry:    retryOf(u.Retry),
+		Keeping: proxy.Keeping{
+			Idle: u.Connections.Idle, Most: u.Connections.MaxIdle, Age: u.Connections.MaxAge, Warm: u.Connections.Warm,
+		},
 		Timeouts: timeoutsOf(u.Timeouts),
 		Limits: proxy.Limits{
 			MaxRequests: u.Limits.MaxRequests, MaxConnections: u.Limits.MaxConnections, MaxHeaderBytes: u.Limits.MaxHeaderBytes,

@@ -120,9 +120,10 @@ func (u *upstream) changed(c lb.Change) {
 	switch {
 	case c.From.State == health.Unseen:
 		u.log.Info("backend added", fields...)
+		u.tellServers(func(r proxy.Follower) { r.Added(c.Server) })
 	case c.To.Rule == 2:
 		u.log.Info("backend removed", fields...)
-		u.tellRemoved(c.Server)
+		u.tellServers(func(r proxy.Follower) { r.Removed(c.Server) })
 	case c.From.State != c.To.State:
 		u.log.Info("backend changed state", fields...)
 	default:
@@ -130,15 +131,15 @@ func (u *upstream) changed(c lb.Change) {
 	}
 }
 
-// tellRemoved tells the servers of the upstream, those before the present one
-// included, that a backend is gone.
-func (u *upstream) tellRemoved(backend *lb.Server) {
+// tellServers tells the servers of the upstream, those before the present one
+// included.
+func (u *upstream) tellServers(tell func(proxy.Follower)) {
 	u.mu.Lock()
 	servers := slices.Clone(u.servers)
 	u.mu.Unlock()
 	for _, s := range servers {
-		if r, ok := s.(proxy.Remover); ok {
-			r.Removed(backend)
+		if f, ok := s.(proxy.Follower); ok {
+			tell(f)
 		}
 	}
 }

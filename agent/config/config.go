@@ -165,6 +165,7 @@ type Upstream struct {
 	Subset          Subset
 	Health          Health
 	Retry           Retry
+	Connections     Connections
 	Timeouts        Timeouts
 	Limits          Limits
 }
@@ -284,6 +285,14 @@ type Retry struct {
 	Max             int // further attempts after the first; 0: none
 	BudgetPercent   int // retries as a share of requests
 	BudgetPerSecond int // retries always allowed on top
+}
+
+// Connections say how those to backends are kept for the next request.
+type Connections struct {
+	Idle    time.Duration // how long without work
+	MaxIdle int           // of the upstream, without work
+	MaxAge  time.Duration // how long in all; 0: for ever
+	Warm    int           // made to each backend ahead of the first request
 }
 
 // Timeouts bound the phases of one request; 0 means no bound. A tcp upstream

@@ -16,9 +16,13 @@ type crew struct {
 // mostIdleCrew bounds those that wait.
 const mostIdleCrew = 256
 
-// do has f run.
+// do has f run, unless the crew is closed.
 func (c *crew) do(f func()) {
 	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
 	if n := len(c.idle); n > 0 {
 		worker := c.idle[n-1]
 		c.idle = c.idle[:n-1]
@@ -26,8 +30,8 @@ func (c *crew) do(f func()) {
 		worker <- f
 		return
 	}
+	c.running.Go(func() { c.work(f) }) // with the lock held, so that close waits for it
 	c.mu.Unlock()
-	c.running.Go(func() { c.work(f) })
 }
 
 func (c *crew) work(f func()) {

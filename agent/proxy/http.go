@@ -31,9 +31,11 @@ type HTTP struct {
 	heads    http1.Limits
 	slots    chan struct{} // one for each connection, where they are limited
 
-	crew    crew           // which serves connections
-	running sync.WaitGroup // the clock
+	crew    crew            // which serves connections
+	running sync.WaitGroup  // the clock
+	ctx     context.Context // of what goes on beside requests
 	stop    context.CancelFunc
+	halt    context.CancelFunc // of the clock
 
 	mu    sync.Mutex
 	conns map[*connection]struct{}
@@ -62,9 +64,13 @@ func NewHTTP(o Options) *HTTP {
 	if o.Limits.MaxConnections > 0 {
 		h.slots = make(chan struct{}, o.Limits.MaxConnections)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	h.stop = stop
-	h.running.Go(func() { h.clock.Run(ctx) })
+	h.ctx, h.stop = context.WithCancel(context.Background())
+	ticking, halt := context.WithCancel(context.Background())
+	h.halt = halt
+	h.running.Go(func() { h.clock.Run(ticking) })
+	for _, s := range o.Balancer.AllStats() {
+		h.Added(s.Server)
+	}
 	return h
 }
 
@@ -112,6 +118,7 @@ const linger = time.Second
 // Drain implements Server.
 func (h *HTTP) Drain(ctx context.Context) {
 	h.draining.Store(true)
+	h.stop()
 	h.each((*connection).announce)
 	timer := time.NewTimer(linger)
 	defer timer.Stop()
@@ -126,7 +133,7 @@ func (h *HTTP) Drain(ctx context.Context) {
 	if h.pace != nil {
 		h.pace.close()
 	}
-	h.stop()
+	h.halt()
 	h.running.Wait()
 }
 

@@ -41,6 +41,7 @@ type Options struct {
 	Proxy    ProxyProtocol // TCP only
 	Removal  Removal       // TCP only
 	Retry    Retry
+	Keeping  Keeping // HTTP only
 	Timeouts Timeouts
 	Limits   Limits
 }

@@ -25,7 +25,7 @@ func removing(t *testing.T, r Removal, options ...func(*Options)) (f *front, toF
 	for _, option := range options {
 		option(&o)
 	}
-	var told Remover
+	var told Follower
 	o.Balancer = lb.New(inOrder{}, lb.WithHooks(lb.Hooks{Change: func(c lb.Change) {
 		if c.To.Rule == 2 {
 			told.Removed(c.Server)
@@ -38,7 +38,7 @@ func removing(t *testing.T, r Removal, options ...func(*Options)) (f *front, toF
 		}
 	}
 	f = startTCP(t, o)
-	told = f.server.(Remover)
+	told = f.server.(Follower)
 	toFirst, toSecond = dialed(t, f), nil
 	converse(t, toFirst, "hello")
 	toSecond = dialed(t, f)

@@ -162,6 +162,12 @@ upstream "web" {
     budget_percent    = 21
     budget_per_second = 12
   }
+  connections {
+    idle     = "50s"
+    max_idle = 500
+    max_age  = "1h"
+    warm     = 2
+  }
   timeouts {
     connect    = "2s"
     first_byte = "63s"
