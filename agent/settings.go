@@ -193,7 +193,7 @@ func proxyOptions(u config.Upstream) proxy.Options {
 			MaxRequests: u.Limits.MaxRequests, MaxConnections: u.Limits.MaxConnections, MaxHeaderBytes: u.Limits.MaxHeaderBytes,
 		},
 		Sticky:  stickyOf(u.Sticky),
-		Proxy:   proxy.ProxyProtocol{Accept: u.AcceptProxy, Trusted: u.Trusted, Send: versionOf(u.SendProxy)},
+		Proxy:   proxy.Preface{Accept: u.AcceptProxy, Trusted: u.Trusted, Send: versionOf(u.SendProxy)},
 		Removal: proxy.Removal{Mode: proxy.RemovalMode(u.OnRemove), Grace: u.RemoveGrace},
 	}
 }

@@ -33,13 +33,13 @@ type Options struct {
 	Upstream string // its name, for answers
 	Balancer *lb.Balancer
 	Observer Observer
-	Meter    *Meter        // outlives the server: counts go on over a reload
-	ErrorLog *log.Logger   // what the HTTP server has to say; nil: the standard logger
-	Backend  Protocol      // HTTP only
-	HashOn   string        // HTTP only; see keyOf. "" means client_ip
-	Sticky   Sticky        // HTTP only
-	Proxy    ProxyProtocol // TCP only
-	Removal  Removal       // TCP only
+	Meter    *Meter      // outlives the server: counts go on over a reload
+	ErrorLog *log.Logger // what the HTTP server has to say; nil: the standard logger
+	Backend  Protocol    // HTTP only
+	HashOn   string      // HTTP only; see keyOf. "" means client_ip
+	Sticky   Sticky      // HTTP only
+	Proxy    Preface     // TCP only
+	Removal  Removal     // TCP only
 	Retry    Retry
 	Keeping  Keeping // HTTP only
 	Timeouts Timeouts
