@@ -172,7 +172,7 @@ func (o *origin) parse(end int, r *message.Response) error {
 	if r.Status < 200 && r.Status != 101 {
 		return nil
 	}
-	o.answer, o.last = r, r.Last
+	o.answer, o.last = r, r.Last || r.Status == 101 // after which it speaks something else
 	if r.UntilEOF {
 		o.framing.ResetUntilEOF()
 	} else {

@@ -219,7 +219,8 @@ func (s *session) Finish(trailer *message.Header) error {
 func (s *session) Abort() {
 	s.ending = true
 	if s.endless {
-		s.sock.Reset()
+		s.broken = true
+		s.sock.BreakOnClose()
 	}
 }
 

@@ -291,10 +291,10 @@ func (c *Conn) outcome(err error) error {
 // bytes and no end. Where that cannot be known it is true.
 func (c *Conn) Quiet() bool { return c.line.quiet() }
 
-// Reset ends the connection so that the peer sees it broken and not ended.
-func (c *Conn) Reset() {
+// BreakOnClose has Close reset the connection, so that the peer sees it broken
+// and not ended. Unlike Close it waits for nothing.
+func (c *Conn) BreakOnClose() {
 	if lingers, ok := c.conn.(interface{ SetLinger(sec int) error }); ok {
 		_ = lingers.SetLinger(0)
 	}
-	_ = c.Close()
 }
