@@ -184,20 +184,12 @@ func proxyOptions(u config.Upstream) proxy.Options {
 		Upstream: u.Name,
 		Backend:  proxy.Protocol(u.BackendProtocol),
 		HashOn:   u.HashOn,
-		Retry:    proxy.Retry(u.Retry),
-		Timeouts: timeoutsOf(u.Timeouts),
+		Retry:    proxy.Retry{Max: u.Retry.Max, BudgetPercent: u.Retry.BudgetPercent, BudgetPerSecond: u.Retry.BudgetPerSecond},
+		Timeouts: proxy.Timeouts(u.Timeouts),
 		Limits: proxy.Limits{
 			MaxRequests: u.Limits.MaxRequests, MaxConnections: u.Limits.MaxConnections, MaxHeaderBytes: u.Limits.MaxHeaderBytes,
 		},
 		Sticky: stickyOf(u.Sticky),
-	}
-}
-
-// timeoutsOf lets the app take as long over an answer as a backend may.
-func timeoutsOf(t config.Timeouts) proxy.Timeouts {
-	return proxy.Timeouts{
-		Connect: t.Connect, FirstByte: t.FirstByte, Idle: t.Idle, Client: t.Idle,
-		Request: t.Request, Tunnel: t.Tunnel, Header: t.Header, KeepAlive: t.KeepAlive,
 	}
 }
 
