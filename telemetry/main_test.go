@@ -60,10 +60,13 @@ func trusting() Config {
 
 func newRig(t testing.TB, c Config) *rig {
 	t.Helper()
-	r := &rig{spans: tracetest.NewInMemoryExporter(), reader: sdkmetric.NewManualReader(), source: new(fakeSource)}
+	r := &rig{spans: tracetest.NewInMemoryExporter(), source: new(fakeSource)}
+	u := newUpstreams(c.Version)
+	r.reader = sdkmetric.NewManualReader(sdkmetric.WithProducer(u.durations(metricdata.CumulativeTemporality)))
 	e := newExports()
 	p := pipeline{
 		exports:    e,
+		upstreams:  u,
 		readers:    []sdkmetric.Reader{r.reader},
 		processors: []sdktrace.SpanProcessor{spanQueue{sdktrace.NewSimpleSpanProcessor(spanExporter{r.spans, e}), e}},
 	}
@@ -173,7 +176,7 @@ func spoil(r *message.Request) {
 }
 
 // good is how most requests end.
-var good = proxy.Result{Status: 200, Major: 1, GRPC: -1}
+var good = proxy.Result{Status: 200, Major: 1, GRPC: -1, Took: 3 * time.Millisecond}
 
 // eventually waits until something holds that nobody tells of.
 func eventually(t testing.TB, holds func() bool) {
