@@ -28,7 +28,7 @@ type exchange struct {
 	method  int
 	version int
 	trace   carriage
-	span    *span // nil when it is not recorded
+	span    span
 	first   attempt
 }
 
@@ -36,7 +36,7 @@ type exchange struct {
 type attempt struct {
 	*exchange
 	ctx  context.Context // of the span; nil without one
-	span *span           // nil when it is not recorded
+	span span
 }
 
 // Begin implements proxy.Observer.
@@ -84,7 +84,7 @@ func (a *attempt) End(r proxy.Result) {
 	if a.metrics {
 		sending.record(orBackground(a.ctx), a.lane, combine(a.method, versionOf(r.Major, 1), r.Status, f), r.Took)
 	}
-	if a.span != nil {
+	if a.span.recorded() {
 		a.span.endAttempt(r, f)
 	}
 }
@@ -97,12 +97,14 @@ func (x *exchange) End(r proxy.Result) {
 	if x.metrics {
 		serving.record(orBackground(x.trace.ctx), x.lane, combine(x.method, x.version, r.Status, f), r.Took)
 	}
-	if x.span != nil {
+	if x.span.recorded() {
 		x.span.endExchange(r, f)
 	}
-	o := x.observer
-	*x = exchange{observer: o, lane: x.lane}
-	o.resting.Put(x)
+	x.trace = carriage{}
+	x.span.forget()
+	x.first.exchange, x.first.ctx = nil, nil
+	x.first.span.forget()
+	x.resting.Put(x)
 }
 
 // orBackground is the context that a measurement is made in: with a sampled

@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"net"
 	"strconv"
 	"strings"
 
@@ -16,14 +15,21 @@ import (
 )
 
 // span is one under way, with the attributes to give it in the end, all in one
-// go, since the SDK makes room for each lot anew.
+// go, since the SDK makes room for each lot anew. It copies them, so that the
+// list can be used for the next span. The zero value is none.
 type span struct {
 	trace.Span
 	attrs []attribute.KeyValue
 }
 
-// attributeRoom is enough for nearly all spans.
-const attributeRoom = 24
+func (s *span) recorded() bool { return s.Span != nil }
+
+// forget makes s none again, and keeps the room for attributes, but nothing
+// that they said.
+func (s *span) forget() {
+	clear(s.attrs)
+	s.Span, s.attrs = nil, s.attrs[:0]
+}
 
 // spanName is the method, for a path has no end of values.
 func spanName(method int) string {
@@ -33,9 +39,8 @@ func spanName(method int) string {
 	return methods[method]
 }
 
-// exchangeAttributes describe a request from the app.
-func exchangeAttributes(x *exchange, r *message.Request) []attribute.KeyValue {
-	attrs := make([]attribute.KeyValue, 0, attributeRoom)
+// appendExchange describes a request from the app.
+func appendExchange(attrs []attribute.KeyValue, x *exchange, r *message.Request) []attribute.KeyValue {
 	attrs = appendRequest(attrs, x.observer, x.method, r)
 	attrs = append(attrs,
 		semconv.URLScheme("http"),
@@ -56,9 +61,8 @@ func exchangeAttributes(x *exchange, r *message.Request) []attribute.KeyValue {
 	return attrs
 }
 
-// attemptAttributes describe a try at a backend.
-func attemptAttributes(a *attempt, out *message.Request, server *lb.Server, number int, reason string) []attribute.KeyValue {
-	attrs := make([]attribute.KeyValue, 0, attributeRoom)
+// appendAttempt describes a try at a backend.
+func appendAttempt(attrs []attribute.KeyValue, a *attempt, out *message.Request, server *lb.Server, number int, reason string) []attribute.KeyValue {
 	attrs = appendRequest(attrs, a.observer, a.method, out)
 	attrs = append(attrs,
 		semconv.URLFull(text(redactURL(out))),
@@ -158,12 +162,16 @@ func splitAddress(s string) (address string, port int) {
 	if path, ok := strings.CutPrefix(s, "unix://"); ok {
 		return path, 0
 	}
-	host, digits, err := net.SplitHostPort(s)
-	if err != nil {
-		return strings.Trim(s, "[]"), 0
+	host, digits := s, ""
+	if end := strings.IndexByte(s, ']'); end > 0 && s[0] == '[' {
+		host, digits = s[1:end], strings.TrimPrefix(s[end+1:], ":")
+	} else if strings.Count(s, ":") == 1 { // an IPv6 address has more
+		host, digits, _ = strings.Cut(s, ":")
 	}
-	if n, err := strconv.ParseUint(digits, 10, 16); err == nil {
-		port = int(n)
+	if digits != "" {
+		if n, err := strconv.ParseUint(digits, 10, 16); err == nil {
+			port = int(n)
+		}
 	}
 	return host, port
 }

@@ -104,6 +104,22 @@ func TestSpanOfAnOddRequest(t *testing.T) {
 	}
 }
 
+func TestSplitAddress(t *testing.T) {
+	for s, want := range map[string]struct {
+		address string
+		port    int
+	}{
+		"web.local": {"web.local", 0}, "web.local:80": {"web.local", 80}, "web.local:": {"web.local", 0},
+		"10.0.0.7:65535": {"10.0.0.7", 65535}, "10.0.0.7:65536": {"10.0.0.7", 0}, "web:http": {"web", 0},
+		"[::1]:80": {"::1", 80}, "[::1]": {"::1", 0}, "::1": {"::1", 0}, ":80": {"", 80},
+		"unix:///run/s.sock": {"/run/s.sock", 0}, "": {"", 0}, "[": {"[", 0}, "]": {"]", 0},
+	} {
+		if address, port := splitAddress(s); address != want.address || port != want.port {
+			t.Errorf("%q: %q and %d", s, address, port)
+		}
+	}
+}
+
 // One kind of end: what the spans and the duration metrics say of it.
 func TestEnds(t *testing.T) {
 	for name, test := range map[string]struct {
