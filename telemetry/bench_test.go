@@ -8,6 +8,7 @@ import (
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
+	"github.com/outrigger-sidecar/outrigger/lb"
 )
 
 const (
@@ -42,16 +43,16 @@ func observers(t testing.TB) map[string]observed {
 	alone.metrics = nil
 	never := trusting()
 	never.Traces.SampleRatio = 0
-	strategy := func() string { return "round_robin" }
+	how := choosing{lb.New(nil), time.Second}
 	return map[string]observed{
-		"nobody":          {(&Telemetry{}).Observer("web", strategy), ""},
-		"metrics":         {metrics.Observer("web", strategy), ""},
-		"metrics_by_sdk":  {bySDK.Observer("web", strategy), ""},
-		"unsampled":       {traces.Observer("web", strategy), unsampledParent},
-		"unsampled_alone": {alone.Observer("web", strategy), unsampledParent},
-		"unsampled_root":  {newRig(t, never).Observer("web", strategy), ""},
-		"sampled":         {traces.Observer("web", strategy), sampledParent},
-		"sampled_root":    {traces.Observer("web", strategy), ""},
+		"nobody":          {(&Telemetry{}).Observer("web", how), ""},
+		"metrics":         {metrics.Observer("web", how), ""},
+		"metrics_by_sdk":  {bySDK.Observer("web", how), ""},
+		"unsampled":       {traces.Observer("web", how), unsampledParent},
+		"unsampled_alone": {alone.Observer("web", how), unsampledParent},
+		"unsampled_root":  {newRig(t, never).Observer("web", how), ""},
+		"sampled":         {traces.Observer("web", how), sampledParent},
+		"sampled_root":    {traces.Observer("web", how), ""},
 	}
 }
 

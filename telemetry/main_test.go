@@ -139,6 +139,14 @@ func headerOf(r *message.Request) http.Header {
 // backendA is where attempts go in tests.
 var backendA = &lb.Server{ID: "a", Address: "10.0.0.7:8080", Zone: "z1"}
 
+// choosing is how a balancer chooses that was told of its backends a while ago.
+type choosing struct {
+	*lb.Balancer
+	age time.Duration
+}
+
+func (c choosing) Age() time.Duration { return c.age }
+
 // carry takes one request through o and returns the header that the backend
 // sees. The bytes of a request are good only until its exchange ends, so they
 // are spoiled then, for what keeps one of them to show.

@@ -13,7 +13,7 @@ import (
 // observer follows the requests of one upstream.
 type observer struct {
 	upstream *upstream
-	strategy func() string
+	choosing Choosing // nil: not known
 	tracing  *tracing // nil: off
 	metrics  bool     // durations are recorded
 	made     atomic.Uint32
@@ -68,10 +68,16 @@ func (x *exchange) Attempt(out *message.Request, server *lb.Server, number int, 
 	return a
 }
 
+// retry counts a further attempt. The places after those of kinds are for one
+// that nothing went wrong before, and for all else.
 func (u *upstream) retry(cause string) {
 	i := reason(cause)
-	if i < 0 {
+	switch {
+	case i >= 0:
+	case cause == reasonHedge:
 		i = len(kinds)
+	default:
+		i = len(kinds) + 1
 	}
 	u.retries[i].Add(1)
 }

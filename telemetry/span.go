@@ -12,6 +12,7 @@ import (
 	"github.com/outrigger-sidecar/outrigger/agent/proxy"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
 	"github.com/outrigger-sidecar/outrigger/lb"
+	"github.com/outrigger-sidecar/outrigger/lb/health"
 )
 
 // span is one under way, with the attributes to give it in the end, all in one
@@ -51,6 +52,9 @@ func appendExchange(attrs []attribute.KeyValue, x *exchange, r *message.Request)
 		attrs = append(attrs, semconv.URLQuery(text(redactQuery(string(query)))))
 	}
 	attrs = appendServer(attrs, string(r.Authority))
+	if x.choosing != nil {
+		attrs = append(attrs, keyStrategy.String(x.choosing.Choice(nil).Strategy))
+	}
 	if r.Peer.IsValid() { // a unix socket has none
 		address := r.Peer.Addr().Unmap().String()
 		attrs = append(attrs, semconv.NetworkPeerAddress(address), semconv.ClientAddress(address), semconv.NetworkPeerPort(int(r.Peer.Port())))
@@ -75,6 +79,9 @@ func appendAttempt(attrs []attribute.KeyValue, a *attempt, out *message.Request,
 			attrs = append(attrs, keyRetryReason.String(text(reason)))
 		}
 	}
+	if a.choosing != nil {
+		attrs = appendChoice(attrs, a.choosing, server)
+	}
 	if server == nil {
 		return attrs
 	}
@@ -90,14 +97,24 @@ func appendAttempt(attrs []attribute.KeyValue, a *attempt, out *message.Request,
 	return attrs
 }
 
+// appendChoice adds among what a backend was chosen.
+func appendChoice(attrs []attribute.KeyValue, c Choosing, server *lb.Server) []attribute.KeyValue {
+	choice := c.Choice(server)
+	attrs = append(attrs, keyStrategy.String(choice.Strategy), keyCandidates.Int(choice.Candidates), keyEjected.Int(choice.Ejected))
+	if choice.State != health.Unseen {
+		attrs = append(attrs, keyState.String(stateWord(choice.State)))
+	}
+	if age := c.Age(); age > 0 {
+		attrs = append(attrs, keyCatalogAge.Float64(age.Seconds()))
+	}
+	return attrs
+}
+
 // appendRequest adds what the spans of a request and of its attempts share.
 func appendRequest(attrs []attribute.KeyValue, o *observer, method int, r *message.Request) []attribute.KeyValue {
 	attrs = append(attrs, semconv.HTTPRequestMethodKey.String(methods[method]), keyUpstream.String(text(o.upstream.name)))
 	if method == otherMethod {
 		attrs = append(attrs, semconv.HTTPRequestMethodOriginal(text(string(r.Method))))
-	}
-	if o.strategy != nil {
-		attrs = append(attrs, keyStrategy.String(o.strategy()))
 	}
 	if r.IsGRPC() {
 		attrs = append(attrs, semconv.RPCSystemNameGRPC, semconv.RPCMethod(other),

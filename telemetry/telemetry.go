@@ -20,6 +20,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy"
+	"github.com/outrigger-sidecar/outrigger/lb"
 )
 
 // Telemetry is what Setup made. Its methods may be called at any time from any
@@ -150,14 +151,24 @@ func (t *Telemetry) trace(c Config, about *resource.Resource) {
 	}
 }
 
-// Observer follows the requests of one upstream. The strategy is asked for
-// each recorded span, as it may change; nil leaves it out. Observers of the
-// same name, as after a reload, count on together.
-func (t *Telemetry) Observer(upstream string, strategy func() string) proxy.Observer {
+// Choosing tells how an upstream chooses backends, at the moment. It is asked
+// while requests wait, and by many goroutines at once.
+type Choosing interface {
+	// Choice is among what a backend was chosen just now; nil is none yet.
+	Choice(*lb.Server) lb.Choice
+	// Age is since when nothing has renewed what is known of the backends; 0
+	// where they do not come from a catalog.
+	Age() time.Duration
+}
+
+// Observer follows the requests of one upstream. How it chooses is asked for
+// recorded spans alone; nil leaves that out. Observers of the same name, as
+// after a reload, count on together.
+func (t *Telemetry) Observer(upstream string, c Choosing) proxy.Observer {
 	if t.tracing == nil && t.metrics == nil {
 		return proxy.Unobserved{}
 	}
-	return &observer{upstream: t.upstreams.get(upstream), strategy: strategy, tracing: t.tracing, metrics: t.metrics != nil}
+	return &observer{upstream: t.upstreams.get(upstream), choosing: c, tracing: t.tracing, metrics: t.metrics != nil}
 }
 
 // HealthCheck records a probe of one of an upstream's backends: its kind, such

@@ -100,7 +100,7 @@ func (u *upstreams) get(name string) *upstream {
 		return known
 	}
 	label := keyUpstream.String(text(name))
-	made := &upstream{name: name, retries: make([]atomic.Int64, len(kinds)+1)}
+	made := &upstream{name: name, retries: make([]atomic.Int64, len(kinds)+2)}
 	made.serving.series = newSeries(u.recorded[httpServerDuration], label, semconv.URLScheme("http"))
 	made.sending.series = newSeries(u.recorded[httpClientDuration], label, semconv.ServerAddress(text(name)))
 	made.serving.sdk, made.sending.sdk = u.sdk[httpServerDuration], u.sdk[httpClientDuration]
