@@ -188,20 +188,13 @@ func proxyOptions(u config.Upstream) proxy.Options {
 		Keeping: proxy.Keeping{
 			Idle: u.Connections.Idle, Most: u.Connections.MaxIdle, Age: u.Connections.MaxAge, Warm: u.Connections.Warm,
 		},
-		Timeouts: timeoutsOf(u.Timeouts),
+		Timeouts: proxy.Timeouts(u.Timeouts),
 		Limits: proxy.Limits{
 			MaxRequests: u.Limits.MaxRequests, MaxConnections: u.Limits.MaxConnections, MaxHeaderBytes: u.Limits.MaxHeaderBytes,
 		},
 		Sticky:  stickyOf(u.Sticky),
 		Proxy:   proxy.Preface{Accept: u.AcceptProxy, Trusted: u.Trusted, Send: versionOf(u.SendProxy)},
 		Removal: proxy.Removal{Mode: proxy.RemovalMode(u.OnRemove), Grace: u.RemoveGrace},
-	}
-}
-
-func timeoutsOf(t config.Timeouts) proxy.Timeouts {
-	return proxy.Timeouts{
-		Connect: t.Connect, FirstByte: t.FirstByte, Idle: t.Idle, Client: t.Client,
-		Request: t.Request, Tunnel: t.Tunnel, Header: t.Header, KeepAlive: t.KeepAlive,
 	}
 }
 

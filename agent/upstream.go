@@ -91,7 +91,7 @@ func (a *Agent) newUpstream(c config.Upstream, zone string) (*upstream, error) {
 	if err := u.balancer.Replace(staticServers(c)); err != nil {
 		return nil, fmt.Errorf("upstream %q: %w", c.Name, err)
 	}
-	u.observer = a.telemetry.Observer(c.Name, func() string { return u.balancer.Strategy().Name() })
+	u.observer = a.telemetry.Observer(c.Name, choosing{u})
 	u.window = newWindow(u.reading())
 	return u, nil
 }
@@ -243,6 +243,24 @@ func (u *upstream) freshness() (f health.Freshness, since, changes time.Time) {
 		return health.Stale, kept, expires
 	}
 	return health.Expired, kept, time.Time{}
+}
+
+// choosing tells telemetry how an upstream chooses.
+type choosing struct{ *upstream }
+
+// Choice implements telemetry.Choosing.
+func (c choosing) Choice(s *lb.Server) lb.Choice { return c.balancer.Choice(s) }
+
+// Age implements telemetry.Choosing.
+func (c choosing) Age() time.Duration {
+	c.mu.Lock()
+	catalog := c.watch != nil || !c.snapshot.At.IsZero()
+	c.mu.Unlock()
+	if !catalog {
+		return 0
+	}
+	_, since, _ := c.freshness()
+	return time.Since(since)
 }
 
 // put makes a snapshot the balancer's servers.

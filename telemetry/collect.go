@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"runtime"
+	"slices"
 	"sync"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -110,8 +111,11 @@ func (o observation) http(u Upstream, seen *upstream, with labeller) {
 	for i := range seen.retries {
 		if n := seen.retries[i].Load(); n > 0 {
 			cause := other
-			if i < len(kinds) {
+			switch {
+			case i < len(kinds):
 				cause = string(kinds[i])
+			case i == len(kinds):
+				cause = reasonHedge
 			}
 			o.int(retries, n, with(labelReason.String(cause)))
 		}
@@ -162,6 +166,16 @@ var backendStates = [...]struct {
 	{"ejected", []health.State{health.Ejected}},
 	{"draining", []health.State{health.Draining}},
 	{"warming", []health.State{health.Pending, health.Unseen}},
+}
+
+// stateWord is the word for one state.
+func stateWord(s health.State) string {
+	for _, row := range backendStates {
+		if slices.Contains(row.states, s) {
+			return row.word
+		}
+	}
+	return other
 }
 
 // states counts backends by zone and state. Zones of backends beyond the limit

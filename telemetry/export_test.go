@@ -224,9 +224,9 @@ func TestStdout(t *testing.T) {
 		defer mu.Unlock()
 		return written.Write(p)
 	})
-	e := newExports()
+	e, u := newExports(), newUpstreams("")
 	d := destination{exporters: []string{exporterStdout}}
-	readers, _, err := newReaders(t.Context(), d, time.Hour, e, out, nil)
+	readers, _, err := newReaders(t.Context(), d, time.Hour, e, u, out, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +236,7 @@ func TestStdout(t *testing.T) {
 	}
 	c := trusting()
 	c.ShutdownTimeout = 5 * time.Second
-	tel, err := assemble(c, nil, nil, pipeline{processors: processors, readers: readers, exports: e}, new(reporter))
+	tel, err := assemble(c, nil, nil, pipeline{processors: processors, readers: readers, exports: e, upstreams: u}, new(reporter))
 	if err != nil {
 		t.Fatal(err)
 	}

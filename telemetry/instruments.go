@@ -1,6 +1,8 @@
 package telemetry
 
 import (
+	"slices"
+
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
@@ -33,6 +35,12 @@ func (i Instrument) whole() bool {
 		return false
 	}
 	return true
+}
+
+// instrument is the one of a name.
+func instrument(name string) Instrument {
+	all := Instruments()
+	return all[slices.IndexFunc(all, func(i Instrument) bool { return i.Name == name })]
 }
 
 // Instruments lists every metric that the agent emits itself, in the order of

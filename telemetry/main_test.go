@@ -60,10 +60,13 @@ func trusting() Config {
 
 func newRig(t testing.TB, c Config) *rig {
 	t.Helper()
-	r := &rig{spans: tracetest.NewInMemoryExporter(), reader: sdkmetric.NewManualReader(), source: new(fakeSource)}
+	r := &rig{spans: tracetest.NewInMemoryExporter(), source: new(fakeSource)}
+	u := newUpstreams(c.Version)
+	r.reader = sdkmetric.NewManualReader(sdkmetric.WithProducer(u.durations(metricdata.CumulativeTemporality)))
 	e := newExports()
 	p := pipeline{
 		exports:    e,
+		upstreams:  u,
 		readers:    []sdkmetric.Reader{r.reader},
 		processors: []sdktrace.SpanProcessor{spanQueue{sdktrace.NewSimpleSpanProcessor(spanExporter{r.spans, e}), e}},
 	}
@@ -136,6 +139,14 @@ func headerOf(r *message.Request) http.Header {
 // backendA is where attempts go in tests.
 var backendA = &lb.Server{ID: "a", Address: "10.0.0.7:8080", Zone: "z1"}
 
+// choosing is how a balancer chooses that was told of its backends a while ago.
+type choosing struct {
+	*lb.Balancer
+	age time.Duration
+}
+
+func (c choosing) Age() time.Duration { return c.age }
+
 // carry takes one request through o and returns the header that the backend
 // sees. The bytes of a request are good only until its exchange ends, so they
 // are spoiled then, for what keeps one of them to show.
@@ -173,7 +184,7 @@ func spoil(r *message.Request) {
 }
 
 // good is how most requests end.
-var good = proxy.Result{Status: 200, Major: 1, GRPC: -1}
+var good = proxy.Result{Status: 200, Major: 1, GRPC: -1, Took: 3 * time.Millisecond}
 
 // eventually waits until something holds that nobody tells of.
 func eventually(t testing.TB, holds func() bool) {

@@ -16,11 +16,12 @@ import (
 	otelprometheus "go.opentelemetry.io/otel/exporters/prometheus"
 	"go.opentelemetry.io/otel/exporters/stdout/stdoutmetric"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
 // newReaders makes a reader for each exporter, and the handler of scrapes, nil
 // without prometheus.
-func newReaders(ctx context.Context, d destination, interval time.Duration, e *exports, stdout io.Writer, complain promhttp.Logger) ([]sdkmetric.Reader, http.Handler, error) {
+func newReaders(ctx context.Context, d destination, interval time.Duration, e *exports, u *upstreams, stdout io.Writer, complain promhttp.Logger) ([]sdkmetric.Reader, http.Handler, error) {
 	var (
 		exporters []sdkmetric.Exporter
 		readers   []sdkmetric.Reader
@@ -30,7 +31,7 @@ func newReaders(ctx context.Context, d destination, interval time.Duration, e *e
 		var err error
 		if name == exporterPrometheus {
 			var reader sdkmetric.Reader
-			if reader, scrape, err = newScrape(complain); err == nil {
+			if reader, scrape, err = newScrape(u, complain); err == nil {
 				readers = append(readers, reader)
 			}
 		} else {
@@ -47,8 +48,13 @@ func newReaders(ctx context.Context, d destination, interval time.Duration, e *e
 		}
 	}
 	for _, exporter := range exporters {
+		const kind = sdkmetric.InstrumentKindHistogram
+		if _, explicit := exporter.Aggregation(kind).(sdkmetric.AggregationExplicitBucketHistogram); !explicit {
+			u.bySDK = true
+		}
 		// WithInterval passes over 0, and so leaves the environment's.
-		readers = append(readers, sdkmetric.NewPeriodicReader(metricExporter{exporter, e}, sdkmetric.WithInterval(interval)))
+		readers = append(readers, sdkmetric.NewPeriodicReader(metricExporter{exporter, e}, sdkmetric.WithInterval(interval),
+			sdkmetric.WithProducer(u.durations(exporter.Temporality(kind)))))
 	}
 	return readers, scrape, nil
 }
@@ -74,9 +80,10 @@ func newMetricExporter(ctx context.Context, name string, d destination, stdout i
 
 // newScrape makes the reader that a Prometheus server asks, with a registry of
 // its own.
-func newScrape(complain promhttp.Logger) (sdkmetric.Reader, http.Handler, error) {
+func newScrape(u *upstreams, complain promhttp.Logger) (sdkmetric.Reader, http.Handler, error) {
 	registry := prometheus.NewRegistry()
-	reader, err := otelprometheus.New(otelprometheus.WithRegisterer(registry), otelprometheus.WithoutScopeInfo())
+	reader, err := otelprometheus.New(otelprometheus.WithRegisterer(registry), otelprometheus.WithoutScopeInfo(),
+		otelprometheus.WithProducer(u.durations(metricdata.CumulativeTemporality)))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -15,6 +15,10 @@ const (
 	keyOutcome     = attribute.Key("outrigger.outcome")
 	keyStrategy    = attribute.Key("outrigger.strategy")
 	keyRetryReason = attribute.Key("outrigger.retry.reason")
+	keyState       = attribute.Key("outrigger.backend.state")
+	keyCandidates  = attribute.Key("outrigger.candidates")    // backends that could be picked
+	keyEjected     = attribute.Key("outrigger.ejected")       // backends that were ejected
+	keyCatalogAge  = attribute.Key("outrigger.catalog.age")   // in seconds
 	keyUpstream    = attribute.Key("outrigger.upstream.name") // on metrics too
 	keyBackend     = attribute.Key("outrigger.backend.id")    // on metrics too
 	keyZone        = attribute.Key("outrigger.backend.zone")  // on metrics too
@@ -111,6 +115,7 @@ const (
 	outcomeCancelled = "client_cancelled"
 
 	reasonBudget        = "budget"
+	reasonHedge         = "hedge" // the proxy's word for an attempt beside one that takes long
 	reasonFailuresInRow = "consecutive_failures"
 	reasonFlapping      = "flapping"
 )

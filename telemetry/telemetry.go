@@ -20,20 +20,19 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy"
+	"github.com/outrigger-sidecar/outrigger/lb"
 )
 
 // Telemetry is what Setup made. Its methods may be called at any time from any
 // goroutine, also after Shutdown, when they do nothing that can be seen.
 type Telemetry struct {
 	pipeline
-	upstreams upstreams
-	tracing   *tracing // nil: off
-	metrics   *meters  // nil: off
-	report    *reporter
-	timeout   time.Duration
-	epoch     time.Time
-	stopping  sync.Once
-	stopped   error
+	tracing  *tracing // nil: off
+	metrics  *meters  // nil: off
+	report   *reporter
+	timeout  time.Duration
+	stopping sync.Once
+	stopped  error
 }
 
 // pipeline is what carries telemetry away; nothing in it means off.
@@ -42,6 +41,7 @@ type pipeline struct {
 	readers    []sdkmetric.Reader
 	scrape     http.Handler // nil: no prometheus
 	exports    *exports
+	upstreams  *upstreams
 }
 
 // Setup starts telemetry as the environment and c say, and reads s (nil: only
@@ -70,8 +70,8 @@ func Setup(ctx context.Context, c Config, s Source) (*Telemetry, error) {
 	if err != nil {
 		report.Handle(fmt.Errorf("telemetry: resource: %w", err))
 	}
-	p := pipeline{exports: newExports()}
-	p.readers, p.scrape, err = newReaders(ctx, metrics, intervalOf(c.Metrics.Interval), p.exports, os.Stdout, report)
+	p := pipeline{exports: newExports(), upstreams: newUpstreams(c.Version)}
+	p.readers, p.scrape, err = newReaders(ctx, metrics, intervalOf(c.Metrics.Interval), p.exports, p.upstreams, os.Stdout, report)
 	if err == nil {
 		p.processors, err = newSpanProcessors(ctx, traces, p.exports, os.Stdout)
 	}
@@ -84,7 +84,7 @@ func Setup(ctx context.Context, c Config, s Source) (*Telemetry, error) {
 
 // assemble puts the instruments and the tracer on p.
 func assemble(c Config, s Source, about *resource.Resource, p pipeline, report *reporter) (*Telemetry, error) {
-	t := &Telemetry{pipeline: p, report: report, timeout: c.ShutdownTimeout, epoch: time.Now()}
+	t := &Telemetry{pipeline: p, report: report, timeout: c.ShutdownTimeout}
 	if len(p.readers) > 0 {
 		if err := t.measure(c, s, about); err != nil {
 			return nil, errors.Join(err, t.Shutdown(context.Background()))
@@ -112,7 +112,7 @@ func (t *Telemetry) measure(c Config, s Source, about *resource.Resource) error 
 	if err != nil {
 		return err
 	}
-	all := &collector{source: s, observed: &t.upstreams, exports: t.exports, build: buildOf(c), ledger: make(ledger), meters: made}
+	all := &collector{source: s, observed: t.upstreams, exports: t.exports, build: buildOf(c), ledger: make(ledger), meters: made}
 	if _, err := meter.RegisterCallback(all.collect, made.observables()...); err != nil {
 		return fmt.Errorf("telemetry: %w", err)
 	}
@@ -120,6 +120,9 @@ func (t *Telemetry) measure(c Config, s Source, about *resource.Resource) error 
 		return fmt.Errorf("telemetry: metrics of the Go runtime: %w", err)
 	}
 	t.metrics = &made
+	if t.upstreams.bySDK {
+		t.upstreams.sdk = made.histograms
+	}
 	return nil
 }
 
@@ -148,18 +151,24 @@ func (t *Telemetry) trace(c Config, about *resource.Resource) {
 	}
 }
 
-// Observer follows the requests of one upstream. The strategy is asked for
-// each recorded span, as it may change; nil leaves it out. Observers of the
-// same name, as after a reload, count on together.
-func (t *Telemetry) Observer(upstream string, strategy func() string) proxy.Observer {
+// Choosing tells how an upstream chooses backends, at the moment. It is asked
+// while requests wait, and by many goroutines at once.
+type Choosing interface {
+	// Choice is among what a backend was chosen just now; nil is none yet.
+	Choice(*lb.Server) lb.Choice
+	// Age is since when nothing has renewed what is known of the backends; 0
+	// where they do not come from a catalog.
+	Age() time.Duration
+}
+
+// Observer follows the requests of one upstream. How it chooses is asked for
+// recorded spans alone; nil leaves that out. Observers of the same name, as
+// after a reload, count on together.
+func (t *Telemetry) Observer(upstream string, c Choosing) proxy.Observer {
 	if t.tracing == nil && t.metrics == nil {
 		return proxy.Unobserved{}
 	}
-	o := &observer{upstream: t.upstreams.get(upstream), strategy: strategy, tracing: t.tracing, epoch: t.epoch}
-	if t.metrics != nil {
-		o.server, o.client = t.metrics.histograms[httpServerDuration], t.metrics.histograms[httpClientDuration]
-	}
-	return o
+	return &observer{upstream: t.upstreams.get(upstream), choosing: c, tracing: t.tracing, metrics: t.metrics != nil}
 }
 
 // HealthCheck records a probe of one of an upstream's backends: its kind, such
