@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -49,7 +50,8 @@ func everything() []Upstream {
 		Servers:   []lb.ServerStats{serverStats("a", "z1", health.Up, 10, 1, 2), ejected},
 		Catalog: &Catalog{
 			Index: 42, Age: 3 * time.Second, Answers: 7, Failures: map[string]int64{"timeout": 2},
-			Missing: 4, Resets: 1, Suspected: 6, Confirmed: 2, Rejected: 3, Aged: map[string]int64{"stale": 2, "fresh": 1},
+			Missing: 4, Resets: 1, Suspected: 6, Confirmed: 2, Rejected: 3,
+			Watches: []Watch{{"web", 3 * time.Second}, {"web in dc2", 4 * time.Second}},
 		},
 	}, {
 		Name: "db", Strategy: "round_robin", Protocol: "tcp", Meter: db,
@@ -60,11 +62,20 @@ func everything() []Upstream {
 func TestCollect(t *testing.T) {
 	rig := newRig(t, trusting())
 	taken := time.Unix(1700000000, 5e8)
-	rig.source.state.Store(&AgentState{ReloadsGood: 3, ReloadsBad: 1, LastReload: taken, ProbesLate: 250 * time.Millisecond, ProbesSkipped: 9})
+	rig.source.state.Store(&AgentState{LastReload: taken, ProbesLate: 250 * time.Millisecond, ProbesSkipped: 9})
 	o := rig.Observer("web", nil)
 	carry(o, request("GET", "http://web.local/"), good)
 	open := o.Begin(request("POST", "http://web.local/"))
 	try := open.Attempt(attempted(request("POST", "http://web.local/")), backendA, 1, "reset")
+	for _, e := range []Event{
+		BackendChanged{Upstream: "web", To: health.Verdict{State: health.Up}},
+		BackendChanged{Upstream: "web", To: health.Verdict{State: health.Draining, Rule: 2}},
+		FreshnessChanged{Upstream: "web", Freshness: health.Stale},
+		WatchChanged{Service: "web", State: WatchFails}, WatchChanged{Service: "web", State: WatchFails},
+		ConfigReloaded{}, ConfigReloaded{Err: errors.New("bad")}, ConfigReloaded{},
+	} {
+		rig.Tell(LevelInfo, "told", e)
+	}
 	all := rig.with(everything()...).collect(t)
 	for name, want := range map[string]map[string]float64{
 		httpServerActive: {
@@ -157,13 +168,35 @@ func TestCollect(t *testing.T) {
 			"result=confirmed,outrigger.upstream.name=web": 2,
 			"result=rejected,outrigger.upstream.name=web":  3,
 		},
-		discoveryFreshness: {"state=stale,outrigger.upstream.name=web": 2, "state=fresh,outrigger.upstream.name=web": 1},
-		configReloads:      {"result=ok": 3, "result=failed": 1},
+		discoveryFreshness: {
+			"state=stale,outrigger.upstream.name=web": 1, "state=fresh,outrigger.upstream.name=web": 0, "state=expired,outrigger.upstream.name=web": 0,
+		},
+		backendChanges: {
+			"state=healthy,outrigger.upstream.name=web": 1, "state=removed,outrigger.upstream.name=web": 1,
+			"state=unhealthy,outrigger.upstream.name=web": 0, "state=ejected,outrigger.upstream.name=web": 0,
+			"state=draining,outrigger.upstream.name=web": 0, "state=warming,outrigger.upstream.name=web": 0,
+			"state=healthy,outrigger.upstream.name=db": 0, "state=removed,outrigger.upstream.name=db": 0,
+			"state=unhealthy,outrigger.upstream.name=db": 0, "state=ejected,outrigger.upstream.name=db": 0,
+			"state=draining,outrigger.upstream.name=db": 0, "state=warming,outrigger.upstream.name=db": 0,
+		},
+		discoveryWatches: {
+			"state=answers,outrigger.discovery.service=web": 0, "state=fails,outrigger.discovery.service=web": 2,
+			"state=doubted,outrigger.discovery.service=web": 0, "state=confirmed,outrigger.discovery.service=web": 0,
+			"state=rejected,outrigger.discovery.service=web": 0, "state=reset,outrigger.discovery.service=web": 0,
+			"state=hidden,outrigger.discovery.service=web": 0,
+		},
+		discoveryWatchAge: {
+			"outrigger.upstream.name=web,outrigger.discovery.service=web": 3, "outrigger.upstream.name=web,outrigger.discovery.service=web in dc2": 4,
+		},
+		discoveryChanges:   {"outrigger.upstream.name=web": 0},
+		discoveryHolds:     {"state=on,outrigger.upstream.name=web": 0, "state=off,outrigger.upstream.name=web": 0},
+		configReloads:      {"result=ok": 2, "result=failed": 1},
 		configLastSuccess:  {"": 1700000000.5},
 		healthCheckLate:    {"": .25},
 		healthCheckSkipped: {"": 9},
-		telemetrySpans:     {"result=ended": 2, "result=exported": 2, "result=failed": 0},
-		telemetryErrors:    {"signal=traces": 0, "signal=metrics": 0},
+		telemetrySpans:     {"result=ended": 2, "result=exported": 2, "result=failed": 0, "result=dropped": 0},
+		telemetryRecords:   {"result=emitted": 8, "result=exported": 8, "result=failed": 0, "result=dropped": 0},
+		telemetryErrors:    {"signal=traces": 0, "signal=metrics": 0, "signal=logs": 0},
 	} {
 		got := sums(t, all, name)
 		if len(got) != len(want) {
@@ -207,6 +240,8 @@ func TestRemovedBackendsVanish(t *testing.T) {
 		}
 		return u
 	}
+	rig.Tell(LevelInfo, "told", BackendChanged{Upstream: "gone"})
+	rig.Tell(LevelInfo, "told", BackendChanged{Upstream: "early"}) // before it is there
 	rig.with(one("a", "b"), Upstream{Name: "gone", Servers: one("x").Servers}).collect(t)
 	all := rig.with(one("b")).collect(t)
 	for name, m := range all {
@@ -218,6 +253,10 @@ func TestRemovedBackendsVanish(t *testing.T) {
 				t.Errorf("%s{%s} is still there", name, series)
 			}
 		}
+	}
+	back := sums(t, rig.with(Upstream{Name: "gone"}, Upstream{Name: "early"}).collect(t), backendChanges)
+	if back["state=warming,outrigger.upstream.name=gone"] != 0 || back["state=warming,outrigger.upstream.name=early"] != 1 {
+		t.Errorf("%v", back)
 	}
 	if len(sums(t, all, backendWeight)) != 1 {
 		t.Errorf("%v", sums(t, all, backendWeight))
@@ -275,6 +314,7 @@ func TestInstrumentsAreTheWholeTruth(t *testing.T) {
 	x.Attempt(attempted(request("GET", "http://web.local/")), backendA, 1, "reset").End(good)
 	x.End(good)
 	rig.HealthCheck("web", "http", true, time.Second)
+	rig.Tell(LevelWarn, "told", WatchChanged{Service: "web", State: WatchFails})
 	rig.Propagated("web", time.Millisecond)
 	upstreams := everything()
 	_, serve := tcpProxy(t)
