@@ -60,7 +60,7 @@ func (c *choices) destinationOf(signal string, e Exporter) (d destination, err e
 	}
 	c.made = append(c.made, protocol)
 	c.otlp(signal, &d, e)
-	d.tls, err = c.tlsOf(signal, d, e)
+	d.tls, err = c.tlsOf(signal, e)
 	return d, err
 }
 

@@ -70,7 +70,7 @@ func compressionOf(configured string) string {
 
 // tlsOf reads the files for TLS. It is nil where the configuration names none,
 // and where the environment speaks of TLS, or of an endpoint without.
-func (c *choices) tlsOf(signal string, d destination, e Exporter) (*tls.Config, error) {
+func (c *choices) tlsOf(signal string, e Exporter) (*tls.Config, error) {
 	for _, name := range []string{"CERTIFICATE", "CLIENT_CERTIFICATE"} {
 		if v, which := otlpVariable(signal, name); v != "" {
 			c.note(signal+".tls", v, OriginEnv, which)

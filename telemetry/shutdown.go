@@ -34,19 +34,22 @@ func (t *Telemetry) shutdown(ctx context.Context) error {
 	defer t.exports.stop()
 	hanging := time.AfterFunc(t.timeout-t.timeout/10, t.exports.stop)
 	defer hanging.Stop()
-	failed := t.exports.spans.failed.Load()
+	spans, records := t.exports.spans.failed.Load(), t.exports.records.failed.Load()
 	done := make(chan error, 1)
 	go func() { done <- t.flush(ctx, t.timeout/2) }()
+	var err error
 	select {
-	case err := <-done:
-		// The SDK has told of each failure already, but not returned it.
-		if n := t.exports.spans.failed.Load() - failed; n > 0 {
-			err = errors.Join(err, fmt.Errorf("%d spans could not be sent", n))
-		}
-		return err
+	case err = <-done:
 	case <-ctx.Done():
-		return ctx.Err()
+		err = ctx.Err()
 	}
+	// The SDK has told of each failure already, but not returned it.
+	spans = t.exports.spans.failed.Load() - spans + t.exports.spans.waiting()
+	records = t.exports.records.failed.Load() - records + t.exports.records.waiting()
+	if spans > 0 || records > 0 {
+		err = errors.Join(err, fmt.Errorf("%d spans and %d log records could not be sent", spans, records))
+	}
+	return err
 }
 
 // flush ends the traces and the logs and then the metrics, which count what
