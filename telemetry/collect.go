@@ -49,6 +49,11 @@ func (c *collector) collect(_ context.Context, to metric.Observer) error {
 func (o observation) agent(s AgentState) {
 	o.float(healthCheckLate, s.ProbesLate.Seconds(), *attribute.EmptySet())
 	o.int(healthCheckSkipped, s.ProbesSkipped, *attribute.EmptySet())
+	if l := s.AccessLog; l != nil {
+		for word, n := range map[string]int64{"written": l.Written, "dropped": l.Dropped, "failed": l.Failed} {
+			o.int(accessLogLines, n, attribute.NewSet(labelResult.String(word)))
+		}
+	}
 	if !s.LastReload.IsZero() {
 		o.float(configLastSuccess, float64(s.LastReload.UnixMilli())/1000, *attribute.EmptySet())
 	}

@@ -62,7 +62,7 @@ func everything() []Upstream {
 func TestCollect(t *testing.T) {
 	rig := newRig(t, trusting())
 	taken := time.Unix(1700000000, 5e8)
-	rig.source.state.Store(&AgentState{LastReload: taken, ProbesLate: 250 * time.Millisecond, ProbesSkipped: 9})
+	rig.source.state.Store(&AgentState{LastReload: taken, ProbesLate: 250 * time.Millisecond, ProbesSkipped: 9, AccessLog: &AccessLog{Written: 6, Dropped: 2, Failed: 1}})
 	o := rig.Observer("web", nil)
 	carry(o, request("GET", "http://web.local/"), good)
 	open := o.Begin(request("POST", "http://web.local/"))
@@ -194,6 +194,7 @@ func TestCollect(t *testing.T) {
 		configLastSuccess:  {"": 1700000000.5},
 		healthCheckLate:    {"": .25},
 		healthCheckSkipped: {"": 9},
+		accessLogLines:     {"result=written": 6, "result=dropped": 2, "result=failed": 1},
 		telemetrySpans:     {"result=ended": 2, "result=exported": 2, "result=failed": 0, "result=dropped": 0},
 		telemetryRecords:   {"result=emitted": 8, "result=exported": 8, "result=failed": 0, "result=dropped": 0},
 		telemetryErrors:    {"signal=traces": 0, "signal=metrics": 0, "signal=logs": 0},
@@ -304,7 +305,7 @@ func TestManyBackends(t *testing.T) {
 // Everything that is emitted is declared, and the other way round.
 func TestInstrumentsAreTheWholeTruth(t *testing.T) {
 	rig := newRig(t, trusting())
-	rig.source.state.Store(&AgentState{LastReload: time.Now()})
+	rig.source.state.Store(&AgentState{LastReload: time.Now(), AccessLog: new(AccessLog)})
 	o := rig.Observer("web", nil)
 	carry(o, request("GET", "http://web.local/"), proxy.Result{Status: 500, Major: 1, GRPC: -1})
 	for status := 100; status < 500; status++ {

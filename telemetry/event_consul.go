@@ -61,12 +61,12 @@ type RegistrationState string
 
 // The states of a registration.
 const (
-	Registered         RegistrationState = "registered"
-	RegistrationLost   RegistrationState = "lost"    // the catalog has it no more
-	Deregistered       RegistrationState = "removed" // by the agent
-	RegistrationStays  RegistrationState = "stays"   // it could not be taken out at the end
-	RegistrationFails  RegistrationState = "fails"   // the catalog cannot be told of it
-	RegistrationResume RegistrationState = "resumed" // it can be told again
+	Registered          RegistrationState = "registered"
+	RegistrationLost    RegistrationState = "lost"    // the catalog has it no more
+	Deregistered        RegistrationState = "removed" // by the agent
+	RegistrationStays   RegistrationState = "stays"   // it could not be taken out at the end
+	RegistrationFails   RegistrationState = "fails"   // the catalog cannot be told of it
+	RegistrationResumed RegistrationState = "resumed" // it can be told again
 )
 
 // RegistrationChanged says what became of the registration of the app that the

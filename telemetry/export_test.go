@@ -213,7 +213,9 @@ func TestCollectorInTrouble(t *testing.T) {
 						t.Errorf("%s: %+v", signal, got)
 					}
 				}
-				if heard.count() == 0 {
+				// An export that fails only when it is cut short, after its
+				// retries, may come back too late to be told of.
+				if heard.count() == 0 && !errors.Is(err, context.DeadlineExceeded) {
 					t.Error("nobody was told")
 				}
 				if again := tel.Shutdown(t.Context()); !errors.Is(again, err) {

@@ -47,6 +47,20 @@ func (e *exports) observe(o observation) {
 	}
 }
 
+// Stats is what became of telemetry itself.
+type Stats struct {
+	Spans, Records Fates
+	Failures       map[string]int64 // exports, by signal
+}
+
+// Stats returns what became of telemetry until now.
+func (t *Telemetry) Stats() Stats {
+	e := t.exports
+	return Stats{e.spans.read(), e.records.read(), map[string]int64{
+		signalTraces: e.tracesFailed.Load(), signalMetrics: e.metricsFailed.Load(), signalLogs: e.logsFailed.Load(),
+	}}
+}
+
 func (o observation) fates(name, offered string, f *fates) {
 	for word, n := range map[string]*atomic.Int64{offered: &f.offered, "dropped": &f.dropped, "exported": &f.exported, "failed": &f.failed} {
 		o.int(name, n.Load(), attribute.NewSet(labelResult.String(word)))

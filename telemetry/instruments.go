@@ -93,7 +93,7 @@ func Instruments() []Instrument {
 
 		{discoveryIndex, Gauge, "{index}", "The catalog's index of the last answer.", keys(keyUpstream), nil},
 		{discoveryStaleness, Gauge, unitSeconds, "Time since the catalog's last good answer.", keys(keyUpstream), nil},
-		{discoveryWatchAge, Gauge, unitSeconds, "Time since the last good answer about each service that an upstream looks for, or since the first question.",
+		{discoveryWatchAge, Gauge, unitSeconds, "Time since the last good answer about each service that an upstream looks for, or since the first failure.",
 			keys(keyUpstream, keyService), nil},
 		{discoveryUpdates, Counter, "{update}", "Answers of the catalog.", keys(keyUpstream, labelResult), nil},
 		{discoveryErrors, Counter, "{error}", "Failed queries of the catalog.", keys(keyUpstream, semconv.ErrorTypeKey), nil},
@@ -109,6 +109,7 @@ func Instruments() []Instrument {
 		{registrationChanges, Counter, unitChanges, "Changes of the registration of the app, by what became of it.", keys(labelState), nil},
 		{configReloads, Counter, "{reload}", "Times that the configuration was read again.", keys(labelResult), nil},
 		{configLastSuccess, Gauge, unitSeconds, "Unix time at which the configuration in force was taken.", nil, nil},
+		{accessLogLines, Counter, "{line}", "Lines of the access log by what became of them; dropped are those that too many waited before.", keys(labelResult), nil},
 		{telemetrySpans, Counter, "{span}", "Spans by what became of them, for each exporter; ended less dropped, exported and failed are waiting.",
 			keys(labelResult), nil},
 		{telemetryRecords, Counter, "{record}", "Log records, of which events are some, by what became of them, for each exporter; emitted less dropped, exported and failed are waiting.",

@@ -115,6 +115,7 @@ const (
 	registrationChanges   = "outrigger.registration.state_changes"
 	configReloads         = "outrigger.config.reloads"
 	configLastSuccess     = "outrigger.config.last_success.time"
+	accessLogLines        = "outrigger.access_log.lines"
 	telemetrySpans        = "outrigger.telemetry.spans"
 	telemetryRecords      = "outrigger.telemetry.log_records"
 	telemetryErrors       = "outrigger.telemetry.errors"

@@ -20,6 +20,15 @@ func (f *fates) waiting() int64 {
 	return max(0, f.offered.Load()-gone)
 }
 
+// Fates is what became of spans or log records, for each exporter.
+type Fates struct{ Offered, Waiting, Dropped, Exported, Failed int64 }
+
+func (f *fates) read() Fates {
+	return Fates{
+		Waiting: f.waiting(), Offered: f.offered.Load(), Dropped: f.dropped.Load(), Exported: f.exported.Load(), Failed: f.failed.Load(),
+	}
+}
+
 // room is what one queue has room for. The SDK's queues drop what they have no
 // room for too, and do not say how many that was: so that is done before them.
 type room struct {

@@ -54,12 +54,16 @@ type Catalog struct {
 // Watch is one service that is looked for in the catalog.
 type Watch struct {
 	Service string
-	Age     time.Duration // since its last good answer, or since it was first asked for
+	Age     time.Duration // since its last good answer, or without one since its first failure
 }
+
+// AccessLog counts the lines of the access log.
+type AccessLog struct{ Written, Dropped, Failed int64 }
 
 // AgentState is what there is to know of the agent itself.
 type AgentState struct {
 	LastReload    time.Time     // when the configuration in force was taken; zero: not known
 	ProbesLate    time.Duration // how late probes begin for want of budget, smoothed
 	ProbesSkipped int64         // since requests had proved the same
+	AccessLog     *AccessLog    // nil: there is none
 }

@@ -29,7 +29,7 @@ var tallied = []struct {
 	}},
 	{registrationChanges, "", false, labelState, []string{
 		string(Registered), string(RegistrationLost), string(Deregistered), string(RegistrationStays),
-		string(RegistrationFails), string(RegistrationResume),
+		string(RegistrationFails), string(RegistrationResumed),
 	}},
 	{configReloads, "", false, labelResult, []string{outcomeOK, outcomeFailed}},
 }
