@@ -105,7 +105,7 @@ func (u *upstream) checkType() string {
 
 // changed tells of a change of one backend.
 func (u *upstream) changed(c lb.Change) {
-	fields := []any{"backend", c.Server.ID, "address", c.Server.Address, "from", c.From.State, "to", c.To.State,
+	fields := []any{"backend", c.Server.ID, "address", c.Server.Address, "from", c.From.State.String(), "to", c.To.State.String(),
 		"weight", c.To.Weight, "rule", c.To.Rule, "reason", c.Reason}
 	if check := c.Server.Declared.Check; check != "" {
 		fields = append(fields, "check", check)
