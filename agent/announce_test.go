@@ -126,3 +126,23 @@ func countedAs(r *logspb.LogRecord) (labels []*commonpb.KeyValue) {
 	}
 	return labels
 }
+
+// A prepared query that cannot be read is told of like a watch that fails.
+func TestPreparedQueryIsToldOf(t *testing.T) {
+	consul := startConsul(t)
+	a := run(t, parse(t, `
+		consul { address = %q }
+		upstream "web" {
+			listen = "127.0.0.1:0"
+			consul { prepared_query = "any-web" }
+		}`, consul.address))
+	counted := func(state string) func() bool {
+		return func() bool {
+			_, text := get(t, a.url("admin")+"/metrics")
+			return strings.Contains(text, `outrigger_discovery_state_changes_total{outrigger_discovery_service="prepared query any-web",state="`+state+`"} 1`)
+		}
+	}
+	eventually(t, "the failure is counted", counted("fails"))
+	consul.query(t, `{"Name": "any-web", "Service": {"Service": "web"}}`)
+	eventually(t, "the answer is counted", counted("answers"))
+}

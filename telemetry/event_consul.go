@@ -49,7 +49,9 @@ func (e WatchChanged) attributes() []attribute.KeyValue {
 	if e.Err != nil {
 		return append(attrs, textAttribute(keyErrorMessage, e.Err.Error()))
 	}
-	attrs = append(attrs, indexAttribute(e.Index))
+	if e.Index > 0 {
+		attrs = append(attrs, indexAttribute(e.Index))
+	}
 	if e.State == WatchDoubted {
 		attrs = append(attrs, keyMissing.Int(e.Missing))
 	}

@@ -6,6 +6,21 @@ import (
 	"time"
 )
 
+// A file that other programs would read is not read here, which is told.
+func TestConfigFileIsNotRead(t *testing.T) {
+	clearEnv(t)
+	t.Setenv("OTEL_CONFIG_FILE", "/etc/otel.yaml")
+	var heard reports
+	c := trusting()
+	c.OnError = heard.add
+	if err := setup(t, c).Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if heard.count() != 1 || !strings.Contains(heard.all[0].Error(), "OTEL_CONFIG_FILE is not read here") {
+		t.Errorf("heard %v", heard.all)
+	}
+}
+
 func TestSettings(t *testing.T) {
 	clearEnv(t)
 	t.Setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://user:secret@127.0.0.1:1")
