@@ -37,24 +37,23 @@ func (r *reports) count() int {
 
 func setup(t testing.TB, c Config) *Telemetry {
 	t.Helper()
-	start := time.Now()
-	tel, err := Setup(t.Context(), c, new(fakeSource))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = tel.Shutdown(context.Background()) }) // a second one does nothing
-	// Beside one that has nobody to connect to, where the machine is busy.
-	if took := time.Since(start); took > time.Second {
-		start = time.Now()
-		idle, err := Setup(t.Context(), Config{}, nil)
+	var tel *Telemetry
+	// One that waits for its collector does so each time; one that only found
+	// the machine busy does not.
+	fastest := time.Hour
+	for range 3 {
+		start := time.Now()
+		made, err := Setup(t.Context(), c, new(fakeSource))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if idled := time.Since(start); took > 4*idled {
-			t.Errorf("Setup took %v, and %v without a collector", took, idled)
+		fastest = min(fastest, time.Since(start))
+		t.Cleanup(func() { _ = made.Shutdown(context.Background()) }) // a second one does nothing
+		if tel = made; fastest < time.Second {
+			return tel
 		}
-		_ = idle.Shutdown(t.Context())
 	}
+	t.Errorf("Setup took %v", fastest)
 	return tel
 }
 

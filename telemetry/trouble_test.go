@@ -49,13 +49,16 @@ func TestCollectorInTrouble(t *testing.T) {
 				if mode != "refuse" {
 					<-collector.asks
 				}
+				slept := make(chan time.Duration, 1)
 				start := time.Now()
+				go func() { time.Sleep(c.ShutdownTimeout); slept <- time.Since(start) }()
 				err := tel.Shutdown(t.Context())
-				// The limit, and what a busy machine may add to it.
-				if took := time.Since(start); took > c.ShutdownTimeout+500*time.Millisecond {
-					t.Errorf("Shutdown took %v", took)
+				// The limit, as this machine keeps time now, and as much again.
+				if took, limit := time.Since(start), <-slept; took > limit+c.ShutdownTimeout {
+					t.Errorf("Shutdown took %v where a sleep takes %v", took, limit)
 				}
-				if err == nil || !strings.Contains(err.Error(), " spans and ") {
+				// Where nobody listens all may have failed before.
+				if err == nil || mode != "refuse" && !strings.Contains(err.Error(), " spans and ") {
 					t.Errorf("Shutdown tells %v", err)
 				}
 				// Shutdown does not wait for an export that it cut short, to come
