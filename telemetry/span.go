@@ -102,7 +102,7 @@ func appendChoice(attrs []attribute.KeyValue, c Choosing, server *lb.Server) []a
 	choice := c.Choice(server)
 	attrs = append(attrs, keyStrategy.String(choice.Strategy), keyCandidates.Int(choice.Candidates), keyEjected.Int(choice.Ejected))
 	if choice.State != health.Unseen {
-		attrs = append(attrs, keyState.String(stateWord(choice.State)))
+		attrs = append(attrs, keyBackendState.String(stateWord(choice.State)))
 	}
 	if age := c.Age(); age > 0 {
 		attrs = append(attrs, keyCatalogAge.Float64(age.Seconds()))
