@@ -36,7 +36,7 @@ func observers(t testing.TB) map[string]observed {
 	metrics.tracing = nil
 	bySDK := newRig(t, trusting())
 	bySDK.tracing = nil
-	bySDK.upstreams.sdk = bySDK.metrics.histograms
+	bySDK.upstreams.recordBy(bySDK.metrics.histograms)
 	traces := newRig(t, trusting())
 	traces.processors[0].Shutdown(t.Context()) // the cost of what comes after a span's end is not the request's
 	alone := newRig(t, trusting())

@@ -35,9 +35,10 @@ type distribution struct {
 
 // recording is what all distributions of a process go by.
 type recording struct {
-	bounds  []time.Duration // upper, inclusive, of all buckets but the last
-	seconds []float64       // the same
-	keeps   exemplar.Filter // tells which measurements are fit for exemplars
+	bounds  []time.Duration         // upper, inclusive, of all buckets but the last
+	seconds []float64               // the same
+	keeps   exemplar.Filter         // tells which measurements are fit for exemplars
+	sdk     metric.Float64Histogram // to record into instead; nil: none
 }
 
 func newRecording(seconds []float64) *recording {
@@ -76,6 +77,10 @@ func (r *recording) distribution(attrs ...attribute.KeyValue) *distribution {
 // add records one duration. With a sampled span in ctx it may become an
 // exemplar.
 func (d *distribution) add(ctx context.Context, lane int, took time.Duration) {
+	if d.sdk != nil {
+		d.sdk.Record(ctx, took.Seconds(), d.options...)
+		return
+	}
 	bucket := 0
 	for bucket < len(d.bounds) && took > d.bounds[bucket] {
 		bucket++

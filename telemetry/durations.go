@@ -38,7 +38,7 @@ func (d *durations) Produce(context.Context) ([]metricdata.ScopeMetrics, error) 
 	for _, h := range durationHistograms {
 		points := make([]metricdata.HistogramDataPoint[float64], 0, len(all))
 		for _, u := range all {
-			for _, of := range h.of(u).distributions() {
+			for _, of := range h.of(u) {
 				if p, some := d.point(of, now); some {
 					points = append(points, p)
 				}
@@ -94,8 +94,9 @@ func (d *durations) exemplars(of *distribution) (kept []metricdata.Exemplar[floa
 // durationHistograms are the histograms that are recorded by ourselves.
 var durationHistograms = [...]struct {
 	name string
-	of   func(*upstream) *series
+	of   func(*upstream) []*distribution
 }{
-	{httpServerDuration, func(u *upstream) *series { return u.serving.series }},
-	{httpClientDuration, func(u *upstream) *series { return u.sending.series }},
+	{httpServerDuration, func(u *upstream) []*distribution { return u.serving.series.distributions() }},
+	{httpClientDuration, func(u *upstream) []*distribution { return u.sending.series.distributions() }},
+	{overheadDuration, func(u *upstream) []*distribution { return []*distribution{u.overhead} }},
 }

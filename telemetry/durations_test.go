@@ -37,7 +37,7 @@ func points(t testing.TB, all map[string]metricdata.Metrics, name string) map[st
 // of buckets too.
 func TestDurationsAreTheSDKs(t *testing.T) {
 	ours, theirs := newRig(t, trusting()), newRig(t, trusting())
-	theirs.upstreams.sdk = theirs.metrics.histograms
+	theirs.upstreams.recordBy(theirs.metrics.histograms)
 	for _, o := range []proxy.Observer{ours.Observer("web", nil), theirs.Observer("web", nil)} {
 		for _, took := range []time.Duration{0, 1, 5 * time.Millisecond, 5*time.Millisecond + 1, 75 * time.Millisecond, time.Second, 10 * time.Second, time.Hour} {
 			carry(o, request("GET", "http://web.local/"), lasting(took))
@@ -45,6 +45,9 @@ func TestDurationsAreTheSDKs(t *testing.T) {
 			failed.Status = 503
 			carry(o, request("POST", "http://web.local/"), failed)
 		}
+	}
+	if p := points(t, ours.collect(t), overheadDuration)[""]; p.Count != 16 || math.Abs(p.Sum-16*80e-6) > 1e-9 || p.BucketCounts[1] != 16 {
+		t.Errorf("%s: %+v", overheadDuration, p)
 	}
 	for _, name := range []string{httpServerDuration, httpClientDuration} {
 		own, sdk := ours.collect(t)[name], theirs.collect(t)[name]

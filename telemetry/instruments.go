@@ -66,6 +66,7 @@ func Instruments() []Instrument {
 		{httpClientConnections, UpDownCounter, unitConnections, "Open connections to backends; at most as many count as active as there are attempts.",
 			keys(keyUpstream, semconv.HTTPConnectionStateKey, semconv.ServerAddressKey), nil},
 
+		{overheadDuration, Histogram, unitSeconds, "What the agent itself added to requests from the app: neither waiting for a place nor at a backend.", keys(keyUpstream), fine},
 		{tcpActive, UpDownCounter, unitConnections, "TCP connections from the app under way.", keys(keyUpstream), nil},
 		{tcpConnections, Counter, unitConnections, "TCP connections from the app that ended.", keys(keyUpstream, semconv.ErrorTypeKey), nil},
 		{tcpIO, Counter, "By", "Bytes carried over TCP; transmit is from the app to backends.",

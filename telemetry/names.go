@@ -78,6 +78,7 @@ const (
 	httpClientDuration    = "http.client.request.duration"
 	httpClientActive      = "http.client.active_requests"
 	httpClientConnections = "http.client.open_connections"
+	overheadDuration      = "outrigger.overhead.duration"
 	tcpActive             = "outrigger.tcp.connection.active"
 	tcpConnections        = "outrigger.tcp.connections"
 	tcpIO                 = "outrigger.tcp.io"

@@ -102,6 +102,7 @@ func (x *exchange) End(r proxy.Result) {
 	serving.end(x.lane, x.method)
 	if x.metrics {
 		serving.record(orBackground(x.trace.ctx), x.lane, combine(x.method, x.version, r.Status, f), r.Took)
+		x.upstream.overhead.add(orBackground(x.trace.ctx), x.lane, r.Own)
 	}
 	if x.span.recorded() {
 		x.span.endExchange(r, f)

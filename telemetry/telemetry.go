@@ -167,7 +167,7 @@ func (t *Telemetry) measure(c Config, s Source, about *resource.Resource) error 
 	}
 	t.metrics = &made
 	if t.upstreams.bySDK {
-		t.upstreams.sdk = made.histograms
+		t.upstreams.recordBy(made.histograms)
 	}
 	return nil
 }

@@ -16,17 +16,17 @@ import (
 // upstream is what observers count for one upstream. It belongs to the name
 // and outlives reloads.
 type upstream struct {
-	name    string
-	serving flow // exchanges
-	sending flow // attempts
-	retries []atomic.Int64
+	name     string
+	serving  flow // exchanges
+	sending  flow // attempts
+	overhead *distribution
+	retries  []atomic.Int64
 }
 
 // flow is what goes one way: how much is under way, by method, and how long it
 // took.
 type flow struct {
 	series *series
-	sdk    metric.Float64Histogram // to record into instead; nil: none
 	used   [len(methods)]atomic.Bool
 	_      [8 * cacheLine]byte
 	lanes  [lanes]struct {
@@ -56,12 +56,7 @@ func (f *flow) active(method int) (n int64, used bool) {
 
 // record adds what one took.
 func (f *flow) record(ctx context.Context, lane int, c combination, took time.Duration) {
-	d := f.series.of(c)
-	if f.sdk != nil {
-		f.sdk.Record(ctx, took.Seconds(), d.options...)
-		return
-	}
-	d.add(ctx, lane, took)
+	f.series.of(c).add(ctx, lane, took)
 }
 
 // upstreams are those that observers were asked for, by name. There is no
@@ -77,7 +72,6 @@ type upstreams struct {
 	mu       sync.Mutex
 	byName   map[string]*upstream
 	recorded map[string]*recording
-	sdk      map[string]metric.Float64Histogram // nil without bySDK
 }
 
 func newUpstreams(version string) *upstreams {
@@ -93,6 +87,13 @@ func newUpstreams(version string) *upstreams {
 	return u
 }
 
+// recordBy has the SDK's histograms record all that is measured from now on.
+func (u *upstreams) recordBy(sdk map[string]metric.Float64Histogram) {
+	for name, r := range u.recorded {
+		r.sdk = sdk[name]
+	}
+}
+
 func (u *upstreams) get(name string) *upstream {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -103,7 +104,7 @@ func (u *upstreams) get(name string) *upstream {
 	made := &upstream{name: name, retries: make([]atomic.Int64, len(kinds)+2)}
 	made.serving.series = newSeries(u.recorded[httpServerDuration], label, semconv.URLScheme("http"))
 	made.sending.series = newSeries(u.recorded[httpClientDuration], label, semconv.ServerAddress(text(name)))
-	made.serving.sdk, made.sending.sdk = u.sdk[httpServerDuration], u.sdk[httpClientDuration]
+	made.overhead = u.recorded[overheadDuration].distribution(label)
 	u.byName[name] = made
 	return made
 }
