@@ -88,10 +88,13 @@ func (p *streamPool) find(address string) (*http2.ClientStream, *trunk) {
 			t.clients = slices.Delete(t.clients, i, i+1)
 			continue
 		}
-		if c.CanTake() {
-			if s, err := c.Open(); err == nil {
-				return s, t
-			}
+		if s, err := c.Open(); err == nil {
+			return s, t
+		}
+		if c.Idle() { // the server takes no streams at all on it
+			c.Close()
+			t.clients = slices.Delete(t.clients, i, i+1)
+			continue
 		}
 		i++
 	}
