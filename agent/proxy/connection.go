@@ -68,7 +68,7 @@ func (c *connection) serve() {
 	defer c.server.farewell(c)
 	defer func() {
 		if fault := recover(); fault != nil { // outside of an exchange: it costs the connection
-			c.server.report(fault)
+			c.server.reportFault(fault)
 		}
 	}()
 	c.server.clock.Add(&c.alarm, c.ring)
@@ -77,7 +77,7 @@ func (c *connection) serve() {
 	c.idles(c.server.clock.Now())
 	for {
 		c.after = closing
-		if err := c.sock.WhenReadable(c.arrive); err != nil {
+		if err := c.sock.WhenBytes(c.arrive); err != nil {
 			break
 		}
 		on := false

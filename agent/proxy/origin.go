@@ -17,7 +17,10 @@ type origin struct {
 	pool    *pool
 	address string
 	sock    *socket.Conn
-	since   time.Duration // when it was last taken up, by the clock
+	born    time.Duration // when it was made, by the clock
+	since   time.Duration // when it was last taken up
+	older   *origin       // of those that are idle, see pool
+	newer   *origin
 
 	method  []byte // of the request
 	out     []byte // of the request, what is not sent yet
@@ -242,6 +245,7 @@ func (o *origin) Release() {
 	o.free()
 	o.answer, o.method = nil, nil
 	if keep {
+		o.reused = true
 		o.pool.put(o)
 		return
 	}

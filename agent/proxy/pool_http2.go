@@ -15,6 +15,7 @@ import (
 type streamPool struct {
 	timeout time.Duration // of a connect; 0: none
 	meter   *Meter
+	idle    time.Duration
 	options http2.ClientOptions
 	clock   *socket.Clock
 	alarm   socket.Alarm
@@ -32,7 +33,7 @@ type trunk struct {
 
 func newStreamPool(o Options, clock *socket.Clock) *streamPool {
 	p := &streamPool{
-		timeout: o.Timeouts.Connect, meter: o.Meter, clock: clock, lines: make(map[string]*trunk),
+		timeout: o.Timeouts.Connect, idle: idleOf(o.Keeping), meter: o.Meter, clock: clock, lines: make(map[string]*trunk),
 		options: http2.ClientOptions{MaxHeaderBytes: o.Limits.MaxHeaderBytes, Stall: o.Timeouts.Idle},
 	}
 	p.options.Closed = func(error) { p.meter.Backends.Add(-1) }
@@ -104,7 +105,7 @@ func (p *streamPool) keep(t *trunk, c *http2.Client) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t.clients = append(t.clients, c)
-	p.alarm.Earlier(p.clock.Now() + idleBackend)
+	p.alarm.Earlier(p.clock.Now() + p.idle)
 }
 
 // sweep closes connections that carry nothing for too long.
@@ -113,14 +114,14 @@ func (p *streamPool) sweep(now time.Duration) (next time.Duration) {
 	defer p.mu.Unlock()
 	for address, t := range p.lines {
 		t.clients = slices.DeleteFunc(t.clients, func(c *http2.Client) bool {
-			if used := c.LastUsed(); c.Alive() && (used.IsZero() || time.Since(used) < idleBackend) {
+			if used := c.LastUsed(); c.Alive() && (used.IsZero() || time.Since(used) < p.idle) {
 				return false
 			}
 			c.Close()
 			return true
 		})
 		if len(t.clients) > 0 {
-			next = now + idleBackend/4
+			next = now + p.idle/4
 		} else if len(t.dialling) == 0 {
 			delete(p.lines, address)
 		}

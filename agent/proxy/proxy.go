@@ -34,20 +34,21 @@ type Options struct {
 	Upstream string // its name, for answers
 	Balancer *lb.Balancer
 	Observer Observer
-	Meter    *Meter        // outlives the server: counts go on over a reload
-	ErrorLog *log.Logger   // what the HTTP server has to say; nil: the standard logger
-	Backend  Protocol      // HTTP only
-	HashOn   string        // HTTP only; see keyOf. "" means client_ip
-	Sticky   Sticky        // HTTP only
-	Proxy    ProxyProtocol // TCP only
-	Removal  Removal       // TCP only
+	Meter    *Meter      // outlives the server: counts go on over a reload
+	ErrorLog *log.Logger // what the HTTP server has to say; nil: the standard logger
+	Backend  Protocol    // HTTP only
+	HashOn   string      // HTTP only; see keyOf. "" means client_ip
+	Sticky   Sticky      // HTTP only
+	Proxy    Preface     // TCP only
+	Removal  Removal     // TCP only
 	Retry    Retry
+	Keeping  Keeping // HTTP only
 	Timeouts Timeouts
 	Limits   Limits
 }
 
-// report tells of a fault of this program, while it is being dealt with.
-func (o *Options) report(fault any) {
+// reportFault tells of a fault of this program, while it is being dealt with.
+func (o *Options) reportFault(fault any) {
 	if o.ErrorLog != nil {
 		o.ErrorLog.Printf("fault while proxying to %q: %v\n%s", o.Upstream, fault, debug.Stack())
 	}
