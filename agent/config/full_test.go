@@ -85,6 +85,9 @@ func TestReference(t *testing.T) {
 	var damping Damping
 	damping.spec()
 	equal(t, "damping", web.Health.Damping, &damping)
+	var hedge Hedge
+	hedge.spec()
+	equal(t, "hedge", web.Retry.Hedge, &hedge)
 	wantApp := Registration{Name: "shop"}
 	wantApp.spec()
 	wantApp.Port = app.Port
@@ -109,7 +112,7 @@ func TestReference(t *testing.T) {
 
 	want = DefaultUpstream("web")
 	want.Listen, want.Consul, want.Health.Check = web.Listen, web.Consul, web.Health.Check
-	want.Health.Damping = web.Health.Damping
+	want.Health.Damping, want.Retry.Hedge = web.Health.Damping, web.Retry.Hedge
 	equal(t, "upstream", web, want)
 }
 
@@ -172,7 +175,7 @@ func leaves(t reflect.Type) int {
 	for t.Kind() == reflect.Slice || t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if t.Kind() != reflect.Struct || t == reflect.TypeFor[StatusRange]() || t == reflect.TypeFor[netip.Prefix]() {
+	if t.Kind() != reflect.Struct || t == reflect.TypeFor[StatusRange]() || t == reflect.TypeFor[Answer]() || t == reflect.TypeFor[netip.Prefix]() {
 		return 1
 	}
 	n := 0
