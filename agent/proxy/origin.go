@@ -18,6 +18,7 @@ type origin struct {
 	address string
 	sock    *socket.Conn
 	since   time.Duration // when it was last taken up, by the clock
+	secured uint64        // the generation of what TLS was made with
 
 	method  []byte // of the request
 	out     []byte // of the request, what is not sent yet

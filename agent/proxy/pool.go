@@ -3,10 +3,12 @@ package proxy
 import (
 	"context"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/http1"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/secure"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/socket"
 	"github.com/outrigger-sidecar/outrigger/lb/health"
 )
@@ -21,11 +23,11 @@ const mostIdle = 512
 // pool keeps connections of HTTP/1.1 to servers for the next request. The one
 // that was used last goes first, so that those which are too many grow old.
 type pool struct {
-	timeout time.Duration // of a connect; 0: none
-	meter   *Meter
-	heads   http1.Limits
-	clock   *socket.Clock
-	alarm   socket.Alarm
+	dialer
+	meter *Meter
+	heads http1.Limits
+	clock *socket.Clock
+	alarm socket.Alarm
 
 	mu     sync.Mutex
 	idle   map[string][]*origin // by address
@@ -34,7 +36,7 @@ type pool struct {
 
 func newPool(o Options, clock *socket.Clock) *pool {
 	p := &pool{
-		timeout: o.Timeouts.Connect, meter: o.Meter, clock: clock,
+		dialer: newDialer(o), meter: o.Meter, clock: clock,
 		heads: http1.Limits{Bytes: o.Limits.MaxHeaderBytes},
 		idle:  make(map[string][]*origin),
 	}
@@ -58,10 +60,13 @@ func (p *pool) take(address string) *origin {
 
 // put keeps o for another request.
 func (p *pool) put(o *origin) {
-	o.reused = true
+	if !o.reused {
+		o.reused = true
+		p.tls.Worked(o.address)
+	}
 	at := o.since + idleBackend
 	p.mu.Lock()
-	if all := p.idle[o.address]; !p.closed && len(all) < mostIdle {
+	if all := p.idle[o.address]; !p.closed && len(all) < mostIdle && !p.stale(o.secured) {
 		p.idle[o.address] = append(all, o)
 		p.mu.Unlock()
 		p.alarm.Earlier(at)
@@ -73,12 +78,12 @@ func (p *pool) put(o *origin) {
 
 // dial makes a connection to address.
 func (p *pool) dial(ctx context.Context, address string) (*origin, error) {
-	conn, err := dial(ctx, address, p.timeout)
+	conn, generation, err := p.dialer.dial(ctx, address, secure.HTTP1)
 	if err != nil {
 		return nil, err
 	}
 	p.meter.Backends.Add(1)
-	return &origin{pool: p, address: address, sock: socket.New(conn)}, nil
+	return &origin{pool: p, address: address, sock: socket.New(conn), secured: generation}, nil
 }
 
 func dial(ctx context.Context, address string, timeout time.Duration) (net.Conn, error) {
@@ -95,6 +100,25 @@ func (p *pool) forget(address string) {
 	delete(p.idle, address)
 	p.mu.Unlock()
 	for _, o := range all {
+		o.close()
+	}
+}
+
+// renew closes what was made with files that are not in force any more.
+func (p *pool) renew() {
+	var old []*origin
+	p.mu.Lock()
+	for address, all := range p.idle {
+		p.idle[address] = slices.DeleteFunc(all, func(o *origin) bool {
+			if !p.stale(o.secured) {
+				return false
+			}
+			old = append(old, o)
+			return true
+		})
+	}
+	p.mu.Unlock()
+	for _, o := range old {
 		o.close()
 	}
 }
