@@ -97,7 +97,7 @@ func (n Name) in(c *x509.Certificate) bool {
 }
 
 func (n Name) matches(u *url.URL) bool {
-	if !strings.EqualFold(u.Scheme, "spiffe") || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+	if !strings.EqualFold(u.Scheme, "spiffe") || u.User != nil || u.ForceQuery || u.RawQuery != "" || u.Fragment != "" {
 		return false
 	}
 	id, ok := parseSPIFFE(u.Host + u.EscapedPath())

@@ -97,7 +97,7 @@ func FuzzParseName(f *testing.F) {
 			return
 		}
 		if u, err := url.Parse(uri); err == nil && n.dns == "" {
-			if n.matches(u) && !n.below && !strings.EqualFold(uri, s) {
+			if n.matches(u) && !n.below && !strings.EqualFold(u.String(), s) {
 				t.Errorf("%q matches %q", s, uri)
 			}
 		}
