@@ -200,7 +200,9 @@ service "shop" {
 upstream "web" {
   listen           = "127.0.0.1:9101" # no default; or "unix:///run/web.sock"; port 0 takes a free one
   protocol         = "http"           # http: HTTP/1.1, h2c, gRPC and WebSocket on one port; tcp: bytes
-  backend_protocol = "auto"           # http only: auto, http1, h2c
+  # http only. auto: HTTP/1.1, and HTTP/2 for gRPC; http1; HTTP/2 for everything is
+  # h2c in the clear, and h2 with the tls block below.
+  backend_protocol = "auto"
   # least_response_time (the default of http), least_connections (that of tcp),
   # round_robin, weighted_round_robin, random, ip_hash, consistent_hash,
   # power_of_two, least_request, first
@@ -238,6 +240,25 @@ upstream "web" {
       partition  = ""
     }
     failover { peer = "west" }
+  }
+
+  # TLS to the backends, for http (https) and tcp, and for the health checks of
+  # this upstream. Without this block they are talked to in the clear. The files
+  # are read again when they change: new connections use them, open ones go on.
+  tls {
+    ca_file     = "" # of the CAs that backends are trusted by (PEM); "" are those of the system
+    cert_file   = "" # what the agent shows of itself, and what leads to its CA (PEM); together with key_file
+    key_file    = "" # mode 0600
+    server_name = "" # the name in the backends' certificates, and of SNI; "" is the host of a backend's address: instances from Consul have mostly IP addresses, which few certificates hold
+
+    # In place of server_name, names of which a certificate has to hold one: DNS
+    # names, and SPIFFE IDs such as Consul's mesh gives to services, whose last
+    # part may be *, for all that goes on from there:
+    # ["spiffe://11111111-2222-3333-4444-555555555555.consul/ns/default/dc/dc1/svc/web", "dns:web.internal"]
+    match = []
+
+    min_version          = "1.2" # or "1.3"
+    insecure_skip_verify = false # true takes any certificate: whoever is between can read and change everything
   }
 
   # A backend that is new, or up again, begins with a part of its share.
@@ -317,7 +338,7 @@ upstream "web" {
 
   # "0s" is no bound. Only connect and tunnel are for tcp too.
   timeouts {
-    connect    = "1s"  # to a backend
+    connect    = "1s"  # to a backend, the TLS handshake included
     first_byte = "1m"  # from the request being sent to the head of the answer
     idle       = "5m"  # between two reads of a body or a stream
     client     = "5m"  # for the app to take the next of an answer

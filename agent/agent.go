@@ -176,11 +176,12 @@ func (a *Agent) fail(err error) {
 // start sets an upstream to work. The caller holds a.mu.
 func (a *Agent) start(u *upstream) {
 	ctx, end := context.WithCancel(a.working)
-	u.end = end
+	u.working, u.end = ctx, end
 	a.workers.Go(func() {
 		defer close(u.ended)
 		u.run(ctx)
 	})
+	a.watchTLS(u)
 	a.subscribe(u)
 	a.serve(u)
 	u.log.Info("serving", "listen", u.listener.at(), "protocol", u.config.Protocol, "strategy", u.config.Strategy)

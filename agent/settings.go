@@ -11,6 +11,7 @@ import (
 
 	"github.com/outrigger-sidecar/outrigger/agent/config"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/secure"
 	"github.com/outrigger-sidecar/outrigger/discovery/consul"
 	"github.com/outrigger-sidecar/outrigger/lb"
 	"github.com/outrigger-sidecar/outrigger/lb/health"
@@ -142,16 +143,19 @@ func exporterOf(e config.Exporter) telemetry.Exporter {
 	}
 }
 
-func healthOf(h config.Health) lb.Health {
+// healthOf is how the backends of an upstream with that TLS are judged. A probe
+// of one is as secure as a request to it.
+func healthOf(h config.Health, tls *secure.Client) lb.Health {
+	handshake := handshakeOf(tls)
 	return lb.Health{
-		Check: checkOf(h.Check),
+		Check: checkOf(h.Check, handshake),
 		Ejection: health.Ejection{
 			Failures: h.Ejection.ConsecutiveFailures,
 			Base:     h.Ejection.BaseTime,
 			Max:      h.Ejection.MaxTime,
 			MaxShare: float64(h.Ejection.MaxPercent) / 100,
 		},
-		Reach:  &health.Check{Name: "tcp", Prober: probe.TCP{}, Interval: reachInterval, Timeout: reachTimeout},
+		Reach:  &health.Check{Name: sharedName("tcp", handshake), Prober: probe.TCP{Handshake: handshake}, Interval: reachInterval, Timeout: reachTimeout},
 		Policy: policyOf(h), Damping: dampingOf(h.Damping),
 	}
 }
@@ -163,20 +167,20 @@ const (
 	reachTimeout  = time.Second
 )
 
-func checkOf(c *config.Check) *health.Check {
+func checkOf(c *config.Check, handshake probe.Handshake) *health.Check {
 	if c == nil {
 		return nil
 	}
 	check := &health.Check{
-		Name: checkName(c), Interval: c.Interval, Timeout: c.Timeout, Rise: c.Rise, Fall: c.Fall, TrustTraffic: c.TrustTraffic,
+		Name: sharedName(checkName(c), handshake), Interval: c.Interval, Timeout: c.Timeout, Rise: c.Rise, Fall: c.Fall, TrustTraffic: c.TrustTraffic,
 	}
 	switch c.Type {
 	case "tcp":
-		check.Prober = probe.TCP{}
+		check.Prober = probe.TCP{Handshake: handshake}
 	case "grpc":
-		check.Prober = probe.GRPC{Service: c.Service}
+		check.Prober = probe.GRPC{Service: c.Service, Handshake: handshake}
 	default:
-		check.Prober = probe.HTTP{Path: c.Path, Host: c.Host, Expect: func(status int) bool {
+		check.Prober = probe.HTTP{Path: c.Path, Host: c.Host, Handshake: handshake, Expect: func(status int) bool {
 			for _, r := range c.Status {
 				if r.From <= status && status <= r.To {
 					return true

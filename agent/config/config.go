@@ -55,13 +55,20 @@ type Consul struct {
 	TLS         TLS
 }
 
-// TLS names the files for TLS to Consul or a collector.
+// TLS names the files for TLS to a server.
 type TLS struct {
 	CAFile             string
 	CertFile           string
 	KeyFile            string
 	ServerName         string
 	InsecureSkipVerify bool
+}
+
+// BackendTLS is TLS to the backends of an upstream.
+type BackendTLS struct {
+	TLS
+	Match      []string // names of which a certificate has to hold one, in place of ServerName; see secure.ParseName
+	MinVersion string   // 1.2 or 1.3
 }
 
 // Admin is the listener of status, explain, metrics and readiness.
@@ -169,7 +176,7 @@ type Upstream struct {
 	Name            string
 	Listen          string // host:port or unix:///path; port 0 takes a free one
 	Protocol        string // http or tcp
-	BackendProtocol string // auto, http1 or h2c: how to talk to the backends of an http upstream
+	BackendProtocol string // auto, http1, h2c (in the clear) or h2 (over TLS): how to talk to the backends of an http upstream
 	Strategy        string
 	HashOn          string         // client_ip, path, header:NAME or cookie:NAME: the key of consistent_hash; tcp has client_ip only
 	HashBalance     float64        // of the hashing strategies: a backend's bound on requests in flight, in shares; 0: none
@@ -182,7 +189,8 @@ type Upstream struct {
 	RemoveGrace     time.Duration  // tcp: how long drain lets them go on
 	Consul          *Service
 	Servers         []Server
-	Sticky          *Sticky // nil: no sessions
+	Sticky          *Sticky     // nil: no sessions
+	TLS             *BackendTLS // nil: the backends are talked to in the clear
 	SlowStart       SlowStart
 	Subset          Subset
 	Health          Health

@@ -107,9 +107,13 @@ func TestReference(t *testing.T) {
 	want.Protocol, want.Strategy = "tcp", "least_connections"
 	equal(t, "upstream of tcp", mail, want)
 
+	var tls BackendTLS
+	tls.spec()
+	equal(t, "upstream.tls", web.TLS, &tls)
+
 	want = DefaultUpstream("web")
 	want.Listen, want.Consul, want.Health.Check = web.Listen, web.Consul, web.Health.Check
-	want.Health.Damping = web.Health.Damping
+	want.Health.Damping, want.TLS = web.Health.Damping, web.TLS
 	equal(t, "upstream", web, want)
 }
 

@@ -85,7 +85,7 @@ func (a *attempt) ask() *failure {
 				return nil
 			}
 			stale = !again && b.Reused() && lost(err)
-			if f = failed(err, a.stopped()); f.kind == Reset && !f.gone && b.Unsent() {
+			if f = a.rejected(failed(err, a.stopped()), b.Reused()); f.kind == Reset && !f.gone && b.Unsent() {
 				f = &failure{kind: Reset, err: err, unsent: true}
 			}
 		} else {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/http2"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/secure"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/socket"
 	"github.com/outrigger-sidecar/outrigger/lb"
 )
@@ -27,6 +28,7 @@ const (
 	ConnectTimeout   Kind = "connect_timeout"
 	ConnectFailed    Kind = "connect_failed"  // unreachable, no descriptor left, …
 	DNS              Kind = "dns"             // a backend's name does not resolve
+	TLS              Kind = "tls"             // the handshake failed
 	Reset            Kind = "reset"           // the connection broke
 	BadResponse      Kind = "bad_response"    // not HTTP, too large a head, …
 	FirstByteTimeout Kind = "attempt_timeout" // no answer in time
@@ -51,6 +53,7 @@ var kinds = map[Kind]struct {
 	ConnectTimeout:   {504, "connection_timeout", 14, "timeout \"connect\": the backend did not take the connection in time"},
 	ConnectFailed:    {502, "destination_ip_unroutable", 14, "the backend could not be reached"},
 	DNS:              {502, "dns_error", 14, "the backend's name could not be resolved"},
+	TLS:              {502, "tls_protocol_error", 14, "the TLS handshake with the backend failed; \"outrigger explain\" tells why"},
 	Reset:            {502, "connection_terminated", 14, "the backend closed the connection before it answered"},
 	BadResponse:      {502, "http_protocol_error", 14, "the backend's answer could not be understood"},
 	FirstByteTimeout: {504, "http_response_timeout", 4, "timeout \"first_byte\": the backend did not begin to answer in time"},
@@ -66,7 +69,7 @@ var kinds = map[Kind]struct {
 
 // Kinds lists every kind of failure.
 func Kinds() []Kind {
-	return []Kind{ConnectRefused, ConnectTimeout, ConnectFailed, DNS, Reset, BadResponse, FirstByteTimeout,
+	return []Kind{ConnectRefused, ConnectTimeout, ConnectFailed, DNS, TLS, Reset, BadResponse, FirstByteTimeout,
 		IdleTimeout, RequestTimeout, NoBackend, AtCapacity, QueueTimeout, BadRequest, Unwanted, Internal}
 }
 
@@ -94,13 +97,16 @@ func (f *failure) Error() string {
 
 func (f *failure) Unwrap() error { return f.err }
 
-// Is tells the balancer whether the backend could not be reached at all.
-func (f *failure) Is(target error) bool { return target == lb.ErrUnreachable && f.connecting() }
+// Is tells the balancer whether the backend could not be reached at all. One
+// that rejects a handshake afterwards could be.
+func (f *failure) Is(target error) bool {
+	return target == lb.ErrUnreachable && f.connecting() && !f.unsent
+}
 
 // connecting tells that no byte of the request can have reached the backend.
 func (f *failure) connecting() bool {
 	switch f.kind {
-	case ConnectRefused, ConnectTimeout, ConnectFailed, DNS:
+	case ConnectRefused, ConnectTimeout, ConnectFailed, DNS, TLS:
 		return true
 	}
 	return false
@@ -144,8 +150,14 @@ func failed(err error, cause *failure) *failure {
 
 // undialled makes a failure of a dialer's error.
 func undialled(err error) *failure {
+	if f, ok := errors.AsType[*failure](err); ok {
+		return f
+	}
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		return &failure{kind: DNS, err: err}
+	}
+	if _, ok := errors.AsType[*secure.Error](err); ok {
+		return &failure{kind: TLS, err: err}
 	}
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOENT): // ENOENT: no such unix socket
@@ -172,7 +184,7 @@ func (f *failure) describe(answer *message.Response, r *message.Request, upstrea
 	}
 	answer.Reset()
 	h := &answer.Header
-	h.Add(message.ProxyStatus, "outrigger; error="+k.token+"; details="+quoted(text))
+	h.Add(message.ProxyStatus, "outrigger; error="+f.token()+"; details="+quoted(text))
 	if r.IsGRPC() {
 		h.Add(message.ContentType, "application/grpc")
 		h.Add(message.GRPCStatus, strconv.Itoa(k.grpc))
@@ -193,6 +205,19 @@ func (f *failure) describe(answer *message.Response, r *message.Request, upstrea
 		return status, nil
 	}
 	return status, body
+}
+
+// token is the error of Proxy-Status.
+func (f *failure) token() string {
+	if e, ok := errors.AsType[*secure.Error](f.err); ok {
+		switch e.Reason {
+		case secure.Certificate:
+			return "tls_certificate_error"
+		case secure.Alert:
+			return "tls_alert_received"
+		}
+	}
+	return kinds[f.kind].token
 }
 
 // percent encodes a gRPC status message (gRPC over HTTP/2, "Status-Message").

@@ -21,6 +21,7 @@ type origin struct {
 	since   time.Duration // when it was last taken up
 	older   *origin       // of those that are idle, see pool
 	newer   *origin
+	secured uint64 // the generation of what TLS was made with
 
 	method  []byte // of the request
 	out     []byte // of the request, what is not sent yet
@@ -245,7 +246,6 @@ func (o *origin) Release() {
 	o.free()
 	o.answer, o.method = nil, nil
 	if keep {
-		o.reused = true
 		o.pool.put(o)
 		return
 	}

@@ -14,6 +14,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/secure"
 	"github.com/outrigger-sidecar/outrigger/lb"
 )
 
@@ -33,13 +34,14 @@ type Options struct {
 	Upstream string // its name, for answers
 	Balancer *lb.Balancer
 	Observer Observer
-	Meter    *Meter      // outlives the server: counts go on over a reload
-	ErrorLog *log.Logger // what the HTTP server has to say; nil: the standard logger
-	Backend  Protocol    // HTTP only
-	HashOn   string      // HTTP only; see keyOf. "" means client_ip
-	Sticky   Sticky      // HTTP only
-	Proxy    Preface     // TCP only
-	Removal  Removal     // TCP only
+	Meter    *Meter         // outlives the server: counts go on over a reload
+	ErrorLog *log.Logger    // what the HTTP server has to say; nil: the standard logger
+	Backend  Protocol       // HTTP only
+	TLS      *secure.Client // to backends; nil: in the clear. It outlives the server
+	HashOn   string         // HTTP only; see keyOf. "" means client_ip
+	Sticky   Sticky         // HTTP only
+	Proxy    Preface        // TCP only
+	Removal  Removal        // TCP only
 	Retry    Retry
 	Keeping  Keeping // HTTP only
 	Timeouts Timeouts
@@ -54,6 +56,7 @@ const (
 	Auto  Protocol = "auto"
 	HTTP1 Protocol = "http1"
 	H2C   Protocol = "h2c" // HTTP/2 in the clear, by prior knowledge
+	H2    Protocol = "h2"  // HTTP/2 over TLS
 )
 
 // Retry says what happens to a request that a backend failed.

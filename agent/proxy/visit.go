@@ -191,7 +191,7 @@ func (v *visit) forward() *failure {
 func (v *visit) connect(ctx context.Context, address string) (*socket.Conn, time.Duration, *failure) {
 	start := v.tcp.clock.Now()
 	v.enter(connect, v.tcp.Timeouts.Connect)
-	conn, err := dialAddress(ctx, address)
+	conn, err := v.dial(ctx, address)
 	took := v.tcp.clock.Now() - start
 	v.enter(nothing, 0)
 	if err != nil {
@@ -200,12 +200,28 @@ func (v *visit) connect(ctx context.Context, address string) (*socket.Conn, time
 		}
 		return nil, took, undialled(err)
 	}
-	backend := socket.New(conn)
-	if err := v.announce(backend); err != nil {
-		backend.Close()
-		return nil, took, &failure{kind: Reset, err: err}
+	return socket.New(conn), took, nil
+}
+
+// dial is all that has to be done before bytes of the app may flow. The PROXY
+// header comes before TLS.
+func (v *visit) dial(ctx context.Context, address string) (net.Conn, error) {
+	conn, err := dialAddress(ctx, address)
+	if err != nil {
+		return nil, err
 	}
-	return backend, took, nil
+	if err := v.announce(conn); err != nil {
+		conn.Close()
+		return nil, &failure{kind: Reset, err: err}
+	}
+	if v.tcp.TLS == nil {
+		return conn, nil
+	}
+	secured, _, err := v.tcp.TLS.Handshake(ctx, conn, address, "")
+	if err != nil {
+		return nil, err // and no *tls.Conn that is nil
+	}
+	return secured, nil
 }
 
 // dialAddress connects to host:port or unix:///path. An IP address needs
@@ -243,6 +259,8 @@ func (v *visit) carry(backend *socket.Conn, server *lb.Server) *failure {
 		return &failure{kind: IdleTimeout, err: err}
 	case errors.Is(err, errDismissed):
 		return nil // as was wanted
+	case err != nil && t.TLS.Rejected(server.Address, err) != nil:
+		return &failure{kind: TLS, err: err}
 	case err != nil:
 		return &failure{kind: Reset, err: err}
 	}

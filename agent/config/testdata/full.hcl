@@ -129,7 +129,7 @@ service "shop" {
 upstream "web" {
   listen           = "unix:///run/web.sock"
   protocol         = "http"
-  backend_protocol = "h2c"
+  backend_protocol = "h2"
   strategy         = "consistent_hash"
   hash_on          = "cookie:session"
   hash_balance     = 1.25
@@ -156,6 +156,15 @@ upstream "web" {
       namespace = "ns4"
       partition = "part4"
     }
+  }
+  tls {
+    ca_file              = "/etc/web/ca.pem"
+    cert_file            = "/etc/web/cert.pem"
+    key_file             = "/etc/web/key.pem"
+    server_name          = "web.internal"
+    match                = ["spiffe://example.org/ns/default/*", "dns:web.internal"]
+    min_version          = "1.3"
+    insecure_skip_verify = false
   }
   sticky {
     cookie = "outrigger"

@@ -310,7 +310,7 @@ func TestWhenReadableMergedWithAReset(t *testing.T) {
 func TestWhenReadableReadsOnce(t *testing.T) {
 	conn, peer := connect(t, "tcp")
 	p := pair{New(conn), peer}
-	if _, ok := p.line.(plain); ok {
+	if _, ok := p.line.(*plain); ok {
 		t.Skip("there are no raw sockets here")
 	}
 	const messages = 100
@@ -399,7 +399,7 @@ func TestInterruptFreesACallback(t *testing.T) {
 func TestBroken(t *testing.T) {
 	conn, peer := connect(t, "tcp")
 	p := pair{New(conn), peer}
-	if _, ok := p.line.(plain); ok {
+	if _, ok := p.line.(*plain); ok {
 		t.Skip("it cannot be known here")
 	}
 	if p.Broken() {
