@@ -38,6 +38,7 @@ func observers(t testing.TB) map[string]observed {
 	bySDK.tracing = nil
 	bySDK.upstreams.recordBy(bySDK.metrics.histograms)
 	traces := newRig(t, trusting())
+	traces.lossy = true
 	traces.processors[0].Shutdown(t.Context()) // the cost of what comes after a span's end is not the request's
 	alone := newRig(t, trusting())
 	alone.metrics = nil
