@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,17 +15,20 @@ import (
 // attempt is one try at one server.
 type attempt struct {
 	*exchange
-	lease   lb.Lease
-	number  int
-	hedge   bool             // it runs beside another
-	from    time.Duration    // when it began, by the clock
-	now     time.Duration    // when the clock was last read for it
-	took    time.Duration    // until the final answer's head
-	backend outbound         // guarded by mu
-	out     message.Request  // as it goes to the server
-	resp    message.Response // as it comes back
-	trace   Attempt
-	result  Result
+	lease  lb.Lease
+	number int
+	hedge  bool             // it runs beside another
+	from   time.Duration    // when it began, by the clock
+	now    time.Duration    // when the clock was last read for it
+	took   time.Duration    // until the final answer's head
+	out    message.Request  // as it goes to the server
+	resp   message.Response // as it comes back
+	trace  Attempt
+	result Result
+
+	backend outbound // guarded by mu, as is what follows
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
 }
 
 // begin makes what is sent to the leased server.
@@ -183,9 +187,9 @@ func (a *attempt) readHead(b outbound) error {
 }
 
 // headCame ends the wait for an answer to begin.
-func (a *attempt) headCame() {
-	a.deadlines.first.Store(false)
-	a.deadlines.answer.Store(0)
+func (x *exchange) headCame() {
+	x.deadlines.first.Store(false)
+	x.deadlines.answer.Store(0)
 }
 
 // fail judges a try that brought no answer.
@@ -211,7 +215,7 @@ func (a *attempt) fail(f *failure) *failure {
 // if working on it twice does no harm. In any case all that was sent of its
 // body must still be there.
 func (x *exchange) repeatable(f *failure) bool {
-	if f.kind == RequestTimeout || f.kind == BadRequest || f == uploadStalled || x.body.lost {
+	if f.kind == RequestTimeout || f.kind == BadRequest || f.kind == Internal || f == uploadStalled || x.body.lost {
 		return false
 	}
 	return f.connecting() || f.unsent || idempotent(x.r.Method)

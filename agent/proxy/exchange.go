@@ -1,10 +1,8 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,8 +43,6 @@ type exchange struct {
 	active bool
 	cause  *failure // why it was stopped
 	won    *attempt // the one whose answer came first; nil before
-	ctx    context.Context
-	cancel context.CancelCauseFunc
 }
 
 // run carries the request r of a client to a backend, and the answer back.
@@ -76,16 +72,23 @@ func (x *exchange) begin(c inbound, r *message.Request, ip string) {
 	x.body.begin(x)
 }
 
-// end closes the books, and deals with a fault of this program: the one
-// request fails, and the process lives on.
+// guard deals with a fault of this program in a goroutine beside that of the
+// exchange: the one request fails, and the process lives on.
+func (x *exchange) guard() {
+	if fault := recover(); fault != nil {
+		x.http.reportFault(fault)
+		x.stop(ourFault)
+	}
+}
+
+// end closes the books, and deals with a fault of this program.
 func (x *exchange) end() {
 	if fault := recover(); fault != nil {
-		if log := x.http.ErrorLog; log != nil {
-			log.Printf("fault while proxying to %q: %v\n%s", x.http.Upstream, fault, debug.Stack())
-		}
+		x.http.reportFault(fault)
+		x.stop(ourFault) // what runs beside it
 		x.close()
 		if x.cut = x.begun; !x.begun {
-			x.refuse(&failure{kind: Internal})
+			x.refuse(ourFault)
 		}
 	}
 	x.http.inFlight.Add(-1)
@@ -130,10 +133,8 @@ func (x *exchange) reject(c inbound, r *message.Request, ip string, f *failure) 
 // forget makes the exchange ready for another request.
 func (x *exchange) forget() {
 	x.mu.Lock()
-	if x.cancel != nil {
-		x.cancel(nil)
-	}
-	x.active, x.cause, x.client, x.won, x.ctx, x.cancel = false, nil, nil, nil, nil, nil
+	x.try.forgetContextLocked()
+	x.active, x.cause, x.client, x.won = false, nil, nil, nil
 	x.mu.Unlock()
 	x.deadlines = deadlines{}
 	x.writing.Store(false)
@@ -146,6 +147,7 @@ func (x *exchange) forget() {
 func (x *exchange) forward() {
 	x.prefer = x.http.Sticky.token(&x.r.Header)
 	x.query.Key, x.query.Prefer = x.http.key(x.r, x.ip), x.prefer
+	x.try.exchange = x
 	var last *failure
 	for n := 0; ; n++ {
 		if last != nil && !x.http.budget.withdraw() {
@@ -154,7 +156,7 @@ func (x *exchange) forward() {
 			return
 		}
 		var err error
-		if x.try.lease, err = x.http.Balancer.Acquire(waiting{x}, x.query); err != nil {
+		if x.try.lease, err = x.http.Balancer.Acquire(waiting{&x.try}, x.query); err != nil {
 			x.unplaced(err, last)
 			return
 		}
@@ -167,7 +169,7 @@ func (x *exchange) forward() {
 		} else if f == nil {
 			f = a.carry()
 		}
-		server := a.lease.Server().ID
+		x.tried()
 		x.close()
 		if last = f; last == nil {
 			return
@@ -180,7 +182,14 @@ func (x *exchange) forward() {
 			x.refuse(last)
 			return
 		}
-		x.query.Tried = append(x.query.Tried, server)
+	}
+}
+
+// tried notes which servers were asked, so that another try goes elsewhere.
+func (x *exchange) tried() {
+	x.query.Tried = append(x.query.Tried, x.try.lease.Server().ID)
+	if x.rival.exchange != nil {
+		x.query.Tried = append(x.query.Tried, x.rival.lease.Server().ID)
 	}
 }
 
@@ -191,15 +200,14 @@ func (x *exchange) ask(after *failure) (*attempt, *failure) {
 	if after != nil {
 		reason = string(after.kind)
 	}
-	if after != nil || x.ctx != nil { // time has passed
+	if after != nil || a.ctx != nil { // time has passed
 		x.catchUp()
 	}
 	a.from, a.now = x.now, x.now
 	a.begin(x, x.result.Attempts, reason)
 	x.result.Attempts++
 	x.mayHedge()
-	f := a.ask()
-	a, f = x.settle(a, f)
+	a, f := x.settle(a.ask())
 	x.now = a.now
 	if f != nil {
 		return a, a.fail(f)
@@ -210,7 +218,7 @@ func (x *exchange) ask(after *failure) (*attempt, *failure) {
 // catchUp reads the clock where it may have been a place that was waited for.
 func (x *exchange) catchUp() {
 	now := x.http.clock.Now()
-	if x.ctx == nil {
+	if x.try.ctx == nil {
 		x.result.Own += now - x.now
 	}
 	x.now = now
@@ -226,6 +234,8 @@ func (x *exchange) close() {
 	}
 	x.mu.Lock()
 	x.won = nil
+	x.try.forgetContextLocked()
+	x.rival.forgetContextLocked()
 	x.mu.Unlock()
 }
 
@@ -258,6 +268,10 @@ func (x *exchange) giveUp() {
 // refuse answers the client ourselves.
 func (x *exchange) refuse(f *failure) {
 	x.begun = true
+	x.mu.Lock()
+	x.cause = nil // it is told to the client, whose own slowness alone can end that
+	x.mu.Unlock()
+	x.deadlines.total.Store(0)
 	x.fail(f)
 	x.result.Major = x.r.Major
 	if x.r.IsGRPC() {

@@ -12,6 +12,7 @@ import (
 	"context"
 	"log"
 	"net"
+	"runtime/debug"
 	"time"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/secure"
@@ -46,6 +47,13 @@ type Options struct {
 	Keeping  Keeping // HTTP only
 	Timeouts Timeouts
 	Limits   Limits
+}
+
+// reportFault tells of a fault of this program, while it is being dealt with.
+func (o *Options) reportFault(fault any) {
+	if o.ErrorLog != nil {
+		o.ErrorLog.Printf("fault while proxying to %q: %v\n%s", o.Upstream, fault, debug.Stack())
+	}
 }
 
 // Protocol is how an HTTP server talks to backends.

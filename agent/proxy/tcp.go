@@ -58,6 +58,11 @@ func (t *TCP) handle(conn net.Conn) {
 	m.Active.Add(1)
 	m.Connections.Add(1)
 	defer func() {
+		if fault := recover(); fault != nil {
+			t.reportFault(fault)
+			m.Errors.Add(1)
+			m.fail(Internal)
+		}
 		m.Requests.Add(1)
 		m.Connections.Add(-1)
 		m.Active.Add(-1)

@@ -77,6 +77,7 @@ func (u *upload) fault(err error) error {
 func (u *upload) carry(b outbound) {
 	u.halted.Store(false)
 	u.running.Go(func() {
+		defer u.guard()
 		defer u.deadlines.upload.Store(0)
 		for !u.ended.Load() {
 			u.within(&u.deadlines.upload, u.http.clock.Now(), u.http.Timeouts.Idle)
