@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -168,6 +169,20 @@ func (c *consulServer) client(t *testing.T) *consul.Client {
 	}
 	t.Cleanup(client.Close)
 	return client
+}
+
+// registerAt registers an instance of a service, until the test ends.
+func (c *consulServer) registerAt(t *testing.T, service, port string) {
+	t.Helper()
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := c.client(t)
+	if err := client.Register(t.Context(), consul.Registration{ID: service, Name: service, Address: "127.0.0.1", Port: number}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Deregister(context.Background(), service) }) // where the catalog is not ours
 }
 
 // put makes a call that changes something in Consul.

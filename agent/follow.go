@@ -60,7 +60,6 @@ func (u *upstream) run(ctx context.Context) {
 			f.turn(next)
 		case s := <-f.snapshots:
 			f.take(s)
-			u.tell.Propagated(u.name, time.Since(s.At))
 		case p := <-f.plans:
 			f.replan(p)
 		case <-f.review.C:
@@ -118,7 +117,8 @@ func (f *follower) turn(next *lookup) {
 	}
 	f.leavePlan()
 	before := f.lookup
-	f.lookup, f.held = next, nil
+	f.lookup = next
+	f.release("the configuration says something else; no instance is held any more", 0)
 	if next == nil {
 		f.ask(nil, false)
 		f.mu.Lock()
@@ -222,6 +222,7 @@ func (f *follower) take(s discovery.Snapshot) {
 		return
 	}
 	f.put(s)
+	f.tell.Propagated(f.name, time.Since(s.At))
 	if s.Doubt == "" {
 		f.believed, f.question = s, f.lookup.question()
 		f.keep(s, last.At.IsZero() || !last.Equal(s))

@@ -17,9 +17,9 @@ func (c *consulServer) deregister(t testing.TB, id string) {
 
 // Another place steps in for one whose instances are ill, and explain tells of
 // both. What is kept on disk knows both places too.
-func TestFailover(t *testing.T) {
-	t.Parallel()
-	consul := startConsul(t)
+func TestFailover(t *testing.T) { consuls(t, testFailover) }
+
+func testFailover(t *testing.T, consul *consulServer) {
 	consul.register(t, "web", "web-1", backend(t, "first"))
 	consul.register(t, "web-old", "old-1", backend(t, "second"))
 	c := parse(t, `
@@ -85,11 +85,12 @@ const probed = `
 		}
 	}`
 
-// A service that was emptied keeps those backends for a while that are proven
-// to be up, and only those.
-func TestEmptied(t *testing.T) {
-	t.Parallel()
-	consul, dying := startConsul(t), startBackend(t, "web")
+// P5: a service that was emptied keeps those backends for a while that are
+// proven to be up, and only those.
+func TestEmptied(t *testing.T) { consuls(t, testEmptied) }
+
+func testEmptied(t *testing.T, consul *consulServer) {
+	dying := startBackend(t, "web")
 	text := fmt.Sprintf(`consul { address = %q }`, consul.address)
 	for _, u := range []struct{ name, address, settings, health string }{
 		{"held", backend(t, "web"), `on_empty_hold = "1500ms"`, probed},
@@ -162,7 +163,7 @@ func TestEmptied(t *testing.T) {
 		}
 	}
 	log := a.log.String()
-	for _, told := range []string{"not believed before it is confirmed", "outcome=confirmed", "are held for a while", "let go of the instances"} {
+	for _, told := range []string{"not believed before it is confirmed", "outcome=confirmed", "are held for a while", "let go of the instances", "there are instances again"} {
 		if !strings.Contains(log, told) {
 			t.Errorf("the log does not tell that %s", told)
 		}

@@ -1,10 +1,12 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -28,11 +30,20 @@ func listen(address string) (*listener, error) {
 		}
 		return &listener{l, address}, nil
 	}
-	l, err := net.Listen("tcp", address)
+	config := net.ListenConfig{}
+	if host, _, err := net.SplitHostPort(address); err == nil && isLoopback(host) {
+		config.KeepAlive = -1 // what runs on this machine cannot vanish without a word
+	}
+	l, err := config.Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w", address, plain(err))
 	}
 	return &listener{l, address}, nil
+}
+
+func isLoopback(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.IsLoopback() || host == "localhost"
 }
 
 // listenUnix replaces a socket file that nobody listens on any more, as a

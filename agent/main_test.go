@@ -51,7 +51,13 @@ type running struct {
 func run(t testing.TB, c config.Config) *running {
 	t.Helper()
 	log := new(logBuffer)
-	a, err := New(c, hclog.New(&hclog.LoggerOptions{Level: hclog.Debug, Output: log}), Build{Version: "test"})
+	return runLogging(t, c, log, hclog.New(&hclog.LoggerOptions{Level: hclog.Debug, Output: log}))
+}
+
+// runLogging is run with a logger that writes to log.
+func runLogging(t testing.TB, c config.Config, log *logBuffer, logger hclog.Logger) *running {
+	t.Helper()
+	a, err := New(c, logger, Build{Version: "test", Revision: "abc"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,18 +132,20 @@ func backend(t testing.TB, name string) string {
 	return s.Listener.Addr().String()
 }
 
-// consulServer is an embedded catalog that can be stopped and started again at
-// the same address.
+// consulServer is a catalog that can be stopped and started again at the same
+// address.
 type consulServer struct {
 	address string
-	catalog *catalog.Catalog
+	handler http.Handler
+	faults  *catalog.Faults
 	server  *http.Server
 	seen    requests
 }
 
 func startConsul(t testing.TB) *consulServer {
 	t.Helper()
-	c := &consulServer{catalog: catalog.New(catalog.Options{}), address: "127.0.0.1:0"}
+	embedded := catalog.New(catalog.Options{})
+	c := &consulServer{handler: embedded, faults: embedded.Faults(), address: "127.0.0.1:0"}
 	c.start(t)
 	t.Cleanup(c.stop)
 	return c
@@ -149,7 +157,7 @@ func (c *consulServer) start(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.address, c.server = l.Addr().String(), &http.Server{Handler: c.seen.count(c.catalog), ConnState: c.seen.connection}
+	c.address, c.server = l.Addr().String(), &http.Server{Handler: c.seen.count(c.handler), ConnState: c.seen.connection}
 	server := c.server
 	go func() { _ = server.Serve(l) }()
 }

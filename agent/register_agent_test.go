@@ -89,7 +89,7 @@ func TestServiceIsKeptInConsul(t *testing.T) {
 	eventually(t, "the app was seen to listen", passing)
 
 	server.stop()
-	server.catalog = catalog.New(catalog.Options{}) // its state is lost
+	server.handler = catalog.New(catalog.Options{}) // its state is lost
 	server.start(t)
 	eventually(t, "it is registered again", passing)
 

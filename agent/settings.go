@@ -121,14 +121,25 @@ func telemetryConfig(c config.Config, build Build) telemetry.Config {
 	return telemetry.Config{
 		App: c.Agent.Name, Version: build.Version, Revision: build.Revision,
 		Traces: telemetry.Traces{
-			Exporter:    telemetry.Exporter(c.Telemetry.Traces.Exporter),
+			Exporter:    exporterOf(c.Telemetry.Traces.Exporter),
 			SampleRatio: c.Telemetry.Traces.SampleRatio, TrustIncoming: c.Telemetry.Traces.TrustIncoming,
 		},
 		Metrics: telemetry.Metrics{
-			Exporter: telemetry.Exporter(c.Telemetry.Metrics.Exporter),
-			Interval: c.Telemetry.Metrics.Interval,
+			Exporter: exporterOf(c.Telemetry.Metrics.Exporter),
+			Interval: c.Telemetry.Metrics.Interval, Temporality: c.Telemetry.Metrics.Temporality,
+		},
+		Logs: telemetry.Logs{
+			Exporter: exporterOf(c.Telemetry.Logs.Exporter),
+			Level:    telemetry.LevelOf(c.Telemetry.Logs.Level),
 		},
 		ShutdownTimeout: c.Telemetry.ShutdownTimeout,
+	}
+}
+
+func exporterOf(e config.Exporter) telemetry.Exporter {
+	return telemetry.Exporter{
+		Exporters: e.Exporters, Protocol: e.Protocol, Endpoint: e.Endpoint,
+		Compression: e.Compression, Headers: e.Headers, Timeout: e.Timeout, TLS: telemetry.TLS(e.TLS),
 	}
 }
 
@@ -189,20 +200,16 @@ func proxyOptions(u config.Upstream) proxy.Options {
 		Backend:  proxy.Protocol(u.BackendProtocol),
 		HashOn:   u.HashOn,
 		Retry:    retryOf(u.Retry),
-		Timeouts: timeoutsOf(u.Timeouts),
+		Keeping: proxy.Keeping{
+			Idle: u.Connections.Idle, Most: u.Connections.MaxIdle, Age: u.Connections.MaxAge, Warm: u.Connections.Warm,
+		},
+		Timeouts: proxy.Timeouts(u.Timeouts),
 		Limits: proxy.Limits{
 			MaxRequests: u.Limits.MaxRequests, MaxConnections: u.Limits.MaxConnections, MaxHeaderBytes: u.Limits.MaxHeaderBytes,
 		},
 		Sticky:  stickyOf(u.Sticky),
-		Proxy:   proxy.ProxyProtocol{Accept: u.AcceptProxy, Trusted: u.Trusted, Send: versionOf(u.SendProxy)},
+		Proxy:   proxy.Preface{Accept: u.AcceptProxy, Trusted: u.Trusted, Send: versionOf(u.SendProxy)},
 		Removal: proxy.Removal{Mode: proxy.RemovalMode(u.OnRemove), Grace: u.RemoveGrace},
-	}
-}
-
-func timeoutsOf(t config.Timeouts) proxy.Timeouts {
-	return proxy.Timeouts{
-		Connect: t.Connect, FirstByte: t.FirstByte, Idle: t.Idle, Client: t.Client,
-		Request: t.Request, Tunnel: t.Tunnel, Header: t.Header, KeepAlive: t.KeepAlive,
 	}
 }
 

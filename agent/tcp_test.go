@@ -2,9 +2,11 @@ package agent
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -59,9 +61,15 @@ func connect(t testing.TB, address string) *talk {
 	return &talk{conn, bufio.NewReader(conn)}
 }
 
-// hear reads a line; "" at the end.
+// hear reads a line; "(ended)" is the end.
 func (c *talk) hear() string {
-	line, _ := c.lines.ReadString('\n')
+	line, err := c.lines.ReadString('\n')
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return "(nothing came)"
+	case err != nil:
+		return line + "(ended)"
+	}
 	return strings.TrimSuffix(line, "\n")
 }
 
@@ -116,7 +124,7 @@ func TestOnRemove(t *testing.T) {
 				talks["a"].ask(t, "still here")
 				return
 			}
-			if got := talks["a"].hear(); got != "" {
+			if got := talks["a"].hear(); got != "(ended)" {
 				t.Errorf("the removed backend said %q", got)
 			}
 		})
@@ -170,7 +178,7 @@ func TestProxyProtocolIsConfigured(t *testing.T) {
 	}
 	c = connect(t, r.Addresses()["lines"])
 	_, _ = io.WriteString(c, "hello\n")
-	if got := c.hear(); got != "" {
+	if got := c.hear(); got != "(ended)" {
 		t.Errorf("without a header: %q", got)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -177,6 +179,13 @@ func (r *requests) connection(c net.Conn, s http.ConnState) {
 	}
 }
 
+// to is how many there were to a path.
+func (r *requests) to(path string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.at[path])
+}
+
 // since is how many there were below a path from a moment on.
 func (r *requests) since(path string, from time.Time) (n int) {
 	r.mu.Lock()
@@ -195,4 +204,16 @@ func (r *requests) connections() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.open)
+}
+
+// slowly tells whether times say nothing: the race detector is on, or others use
+// the machine too much, as far as it tells.
+func slowly() bool {
+	var load float64
+	raw, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return raceDetector
+	}
+	_, _ = fmt.Sscan(string(raw), &load)
+	return raceDetector || load > 3*float64(runtime.NumCPU())
 }

@@ -6,7 +6,6 @@ import (
 	"net"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -30,13 +29,12 @@ type upstream struct {
 	observer proxy.Observer
 	window   *window
 	tell     *telemetry.Telemetry
-	aged     [health.Expired + 1]atomic.Int64 // changes of the freshness, by what it became
-	archive  *discovery.Archive               // nil keeps no snapshots
-	follow   chan *lookup                     // what to follow from now on; nil for static servers
-	end      context.CancelFunc               // of working
-	working  context.Context                  // of run; set by start, as are end and endTLS
-	endTLS   context.CancelFunc               // ends the following of the files of TLS; nil in the clear
-	ended    chan struct{}                    // closed when run has returned
+	archive  *discovery.Archive // nil keeps no snapshots
+	follow   chan *lookup       // what to follow from now on; nil for static servers
+	working  context.Context    // of run; set by start, as are end and endTLS
+	end      context.CancelFunc // of working
+	endTLS   context.CancelFunc // ends the following of the files of TLS; nil in the clear
+	ended    chan struct{}      // closed when run has returned
 
 	mu        sync.Mutex // guards what a reload changes, and the snapshot
 	config    config.Upstream
@@ -98,7 +96,7 @@ func (a *Agent) newUpstream(c config.Upstream, zone string) (*upstream, error) {
 	if err := u.balancer.Replace(staticServers(c)); err != nil {
 		return nil, fmt.Errorf("upstream %q: %w", c.Name, err)
 	}
-	u.observer = a.telemetry.Observer(c.Name, func() string { return u.balancer.Strategy().Name() })
+	u.observer = a.telemetry.Observer(c.Name, choosing{u})
 	u.window = newWindow(u.reading())
 	return u, nil
 }
@@ -114,9 +112,9 @@ func (u *upstream) checkType() string {
 	return u.config.Health.Check.Type
 }
 
-// changed logs a change of one backend.
+// changed tells of a change of one backend.
 func (u *upstream) changed(c lb.Change) {
-	fields := []any{"backend", c.Server.ID, "address", c.Server.Address, "from", c.From.State, "to", c.To.State,
+	fields := []any{"backend", c.Server.ID, "address", c.Server.Address, "from", c.From.State.String(), "to", c.To.State.String(),
 		"weight", c.To.Weight, "rule", c.To.Rule, "reason", c.Reason}
 	if check := c.Server.Declared.Check; check != "" {
 		fields = append(fields, "check", check)
@@ -124,47 +122,51 @@ func (u *upstream) changed(c lb.Change) {
 	if c.To.Rule == 18 {
 		fields = append(fields, u.damped(c.Server.ID)...)
 	}
+	message := "backend changed state"
 	switch {
 	case c.From.State == health.Unseen:
-		u.log.Info("backend added", fields...)
+		message = "backend added"
 	case c.To.Rule == 2:
-		u.log.Info("backend removed", fields...)
-		u.tellRemoved(c.Server)
-	case c.From.State != c.To.State:
-		u.log.Info("backend changed state", fields...)
-	default:
+		message = "backend removed"
+	case c.From.State == c.To.State:
 		u.log.Debug("backend judged anew", fields...)
+		return
 	}
+	switch {
+	case c.From.State == health.Unseen:
+		u.tellServers(func(f proxy.Follower) { f.Added(c.Server) })
+	case c.To.Rule == 2:
+		u.secured().Forget(c.Server.Address)
+		u.tellServers(func(f proxy.Follower) { f.Removed(c.Server) })
+	}
+	announce(u.log, u.tell, hclog.Info, message, telemetry.BackendChanged{
+		Upstream: u.name, Backend: c.Server.ID, Zone: c.Server.Zone, Address: c.Server.Address, From: c.From, To: c.To, Reason: c.Reason,
+	}, fields...)
 }
 
-// tellRemoved tells the servers of the upstream, those before the present one
-// included, that a backend is gone.
-func (u *upstream) tellRemoved(backend *lb.Server) {
-	u.secured().Forget(backend.Address)
-	for _, s := range u.allServers() {
-		if r, ok := s.(proxy.Remover); ok {
-			r.Removed(backend)
+// tellServers tells the servers of the upstream, those before the present one
+// included.
+func (u *upstream) tellServers(tell func(proxy.Follower)) {
+	u.mu.Lock()
+	servers := slices.Clone(u.servers)
+	u.mu.Unlock()
+	for _, s := range servers {
+		if f, ok := s.(proxy.Follower); ok {
+			tell(f)
 		}
 	}
 }
 
-// allServers are those at work and those that drain.
-func (u *upstream) allServers() []proxy.Server {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return slices.Clone(u.servers)
-}
-
 func (u *upstream) panicked(on bool, usable, known int) {
+	level, message := hclog.Info, "enough backends are up again"
 	switch {
 	case on && usable == 0: // only failing closed leaves nobody
-		u.log.Warn("too few backends are up: refusing requests, as panic = \"fail_closed\" wants", "usable", usable, "known", known)
-		return
+		level, message = hclog.Warn, "too few backends are up: refusing requests, as panic = \"fail_closed\" wants"
 	case on:
-		u.log.Warn("too few backends are up: using others too", "usable", usable, "known", known)
-		return
+		level, message = hclog.Warn, "too few backends are up: using others too"
 	}
-	u.log.Info("enough backends are up again", "usable", usable, "known", known)
+	announce(u.log, u.tell, level, message, telemetry.PanicChanged{Upstream: u.name, On: on, Usable: usable, Known: known},
+		"usable", usable, "known", known)
 }
 
 // serve puts a new server behind the upstream's listener, which a server
@@ -220,12 +222,13 @@ func (u *upstream) age(catalog bool, timer *time.Timer) {
 	}
 	freshness, since, changes := u.freshness()
 	if u.balancer.SetFreshness(freshness) {
-		u.aged[freshness].Add(1)
 		level := hclog.Warn
 		if freshness == health.Fresh {
 			level = hclog.Info
 		}
-		u.log.Log(level, "the catalog's word is "+freshness.String(), "age", time.Since(since).Round(time.Second))
+		age := time.Since(since)
+		announce(u.log, u.tell, level, "the catalog's word is "+freshness.String(),
+			telemetry.FreshnessChanged{Upstream: u.name, Freshness: freshness, Age: age}, "age", age.Round(time.Second))
 	}
 	if !changes.IsZero() {
 		timer.Reset(time.Until(changes))
@@ -257,9 +260,28 @@ func (u *upstream) freshness() (f health.Freshness, since, changes time.Time) {
 	return health.Expired, kept, time.Time{}
 }
 
+// choosing tells telemetry how an upstream chooses.
+type choosing struct{ *upstream }
+
+// Choice implements telemetry.Choosing.
+func (c choosing) Choice(s *lb.Server) lb.Choice { return c.balancer.Choice(s) }
+
+// Age implements telemetry.Choosing.
+func (c choosing) Age() time.Duration {
+	c.mu.Lock()
+	catalog := c.watch != nil || !c.snapshot.At.IsZero()
+	c.mu.Unlock()
+	if !catalog {
+		return 0
+	}
+	_, since, _ := c.freshness()
+	return time.Since(since)
+}
+
 // put makes a snapshot the balancer's servers.
 func (u *upstream) put(s discovery.Snapshot) {
 	u.mu.Lock()
+	before := discovery.Snapshot{Instances: u.snapshot.Instances}
 	u.snapshot = s
 	limits := u.config.Limits
 	u.mu.Unlock()
@@ -272,6 +294,11 @@ func (u *upstream) put(s discovery.Snapshot) {
 	}
 	if err := u.balancer.Replace(servers); err != nil {
 		u.log.Error("the catalog's answer cannot be used; the one before stays in force", "error", err)
+		return
+	}
+	if !before.Equal(discovery.Snapshot{Instances: s.Instances}) {
+		announce(u.log, u.tell, hclog.Debug, "other backends are in force",
+			telemetry.DiscoveryUpdated{Upstream: u.name, Index: s.Index, Backends: len(servers)}, "index", s.Index, "backends", len(servers))
 	}
 }
 

@@ -1,6 +1,9 @@
 package agent
 
 import (
+	"cmp"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,13 +23,14 @@ type reading struct {
 	requests int64
 	errors   int64
 	took     proxy.Counts
-	servers  map[string]serverReading // by server ID and address
+	servers  []serverReading // in order, since a map of ten thousand takes some times the room
 	shadow   lb.ShadowStats
 }
 
 // serverReading is what counters said of one server. What the shadow strategy
 // would have done is counted since that was set.
 type serverReading struct {
+	server                   serverKey
 	requests, shadowRequests int64
 	busy, shadowBusy         time.Duration
 	planned                  float64 // share of all requests
@@ -35,17 +39,35 @@ type serverReading struct {
 func read(m *proxy.Meter, servers []lb.ServerStats, all lb.Stats) reading {
 	r := reading{
 		at: time.Now(), requests: m.Requests.Load(), errors: m.Errors.Load(), took: m.Took.Load(),
-		servers: make(map[string]serverReading, len(servers)), shadow: all.Shadow,
+		servers: make([]serverReading, len(servers)), shadow: all.Shadow,
 	}
-	for _, s := range servers {
-		r.servers[serverKey(s.Server)] = serverReading{
-			requests: s.Requests, shadowRequests: s.Shadow.Requests, busy: s.Busy, shadowBusy: s.Shadow.Busy, planned: s.Place.Share,
+	for i, s := range servers {
+		r.servers[i] = serverReading{
+			server: keyOf(s.Server), requests: s.Requests, shadowRequests: s.Shadow.Requests,
+			busy: s.Busy, shadowBusy: s.Shadow.Busy, planned: s.Place.Share,
 		}
 	}
+	slices.SortFunc(r.servers, func(a, b serverReading) int { return a.server.compare(b.server) })
 	return r
 }
 
-func serverKey(s *lb.Server) string { return s.ID + " " + s.Address }
+// of is what counters said of one server, nothing where it was not there.
+func (r reading) of(k serverKey) serverReading {
+	i, ok := slices.BinarySearchFunc(r.servers, k, func(s serverReading, k serverKey) int { return s.server.compare(k) })
+	if !ok {
+		return serverReading{}
+	}
+	return r.servers[i]
+}
+
+// serverKey is what a server is known by over time.
+type serverKey struct{ id, address string }
+
+func keyOf(s *lb.Server) serverKey { return serverKey{s.ID, s.Address} }
+
+func (k serverKey) compare(o serverKey) int {
+	return cmp.Or(strings.Compare(k.id, o.id), strings.Compare(k.address, o.address))
+}
 
 // window remembers readings, so that status can tell of the last minute.
 type window struct {
@@ -91,8 +113,8 @@ func (w *window) rates(now reading) rates {
 
 	load, shadowLoad, planned := make(shares), make(shares), make(shares)
 	r.shares, r.shadowShares = make(shares), make(shares)
-	for key, n := range now.servers {
-		before := then.servers[key]
+	for _, n := range now.servers {
+		key, before := n.server, then.of(n.server)
 		if now.shadow.Picks < then.shadow.Picks || now.shadow.Strategy != then.shadow.Strategy {
 			before.shadowRequests, before.shadowBusy = 0, 0 // another one was set meanwhile
 		}
@@ -111,8 +133,8 @@ func (w *window) rates(now reading) rates {
 	return r
 }
 
-// shares are parts of a whole, by serverKey.
-type shares map[string]float64
+// shares are parts of a whole.
+type shares map[serverKey]float64
 
 // normalise has the parts sum up to 1, if they are not all 0.
 func (s shares) normalise() {

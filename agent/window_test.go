@@ -14,7 +14,7 @@ func TestWindow(t *testing.T) {
 		m := new(proxy.Meter)
 		servers := []lb.ServerStats{{Server: &lb.Server{ID: "a"}}, {Server: &lb.Server{ID: "b"}}}
 		w := newWindow(read(m, servers, lb.Stats{}))
-		if r := w.rates(read(m, servers, lb.Stats{})); r.PerSecond != 0 || r.ErrorShare != 0 || r.P99 != 0 || r.shares["a "] != 0 {
+		if r := w.rates(read(m, servers, lb.Stats{})); r.PerSecond != 0 || r.ErrorShare != 0 || r.P99 != 0 || r.shares[serverKey{id: "a"}] != 0 {
 			t.Errorf("at first: %+v", r)
 		}
 		tick := func(requests, errors int64, took time.Duration) {
@@ -32,13 +32,13 @@ func TestWindow(t *testing.T) {
 			tick(100, 10, 10*time.Millisecond)
 		}
 		r := w.rates(read(m, servers, lb.Stats{}))
-		if r.PerSecond != 20 || r.ErrorShare != 0.1 || r.shares["a "] != 0.25 || r.P50 < 10*time.Millisecond || r.P50 > 12*time.Millisecond {
+		if r.PerSecond != 20 || r.ErrorShare != 0.1 || r.shares[serverKey{id: "a"}] != 0.25 || r.P50 < 10*time.Millisecond || r.P50 > 12*time.Millisecond {
 			t.Errorf("after 25 s: %+v", r)
 		}
 		for range windowSteps { // what was before is out of sight
 			tick(0, 0, 0)
 		}
-		if r := w.rates(read(m, servers, lb.Stats{})); r.PerSecond != 0 || r.P99 != 0 || r.shares["b "] != 0 {
+		if r := w.rates(read(m, servers, lb.Stats{})); r.PerSecond != 0 || r.P99 != 0 || r.shares[serverKey{id: "b"}] != 0 {
 			t.Errorf("after a quiet minute: %+v", r)
 		}
 	})
@@ -57,7 +57,7 @@ func TestWindowOfAShadow(t *testing.T) {
 		var stats lb.Stats
 		now := func() reading { return read(m, servers, stats) }
 		w := newWindow(now())
-		if r := w.rates(now()); r.imbalance != (Imbalance{}) || len(r.shadowShares) != 3 || r.shadowShares["a "] != 0 {
+		if r := w.rates(now()); r.imbalance != (Imbalance{}) || len(r.shadowShares) != 3 || r.shadowShares[serverKey{id: "a"}] != 0 {
 			t.Errorf("at first: %+v", r)
 		}
 		count := func(i int, picks, shadow int64) {
@@ -72,7 +72,7 @@ func TestWindowOfAShadow(t *testing.T) {
 		count(2, 100, 40) // does not count, since it is out
 		servers[1].Busy += 100 * time.Second
 		r := w.rates(now())
-		if r.imbalance != (Imbalance{Picks: 2, ShadowPicks: 2, Load: 1, ShadowLoad: 2}) || r.shares["a "] != .25 || r.shadowShares["a "] != .25 {
+		if r.imbalance != (Imbalance{Picks: 2, ShadowPicks: 2, Load: 1, ShadowLoad: 2}) || r.shares[serverKey{id: "a"}] != .25 || r.shadowShares[serverKey{id: "a"}] != .25 {
 			t.Errorf("got %+v", r)
 		}
 		time.Sleep(windowStep)
@@ -86,7 +86,7 @@ func TestWindowOfAShadow(t *testing.T) {
 			}
 			count(0, 0, 5)
 			count(1, 0, 15)
-			if r := w.rates(now()); r.imbalance.ShadowPicks != 1 || r.shadowShares["b "] != .75 {
+			if r := w.rates(now()); r.imbalance.ShadowPicks != 1 || r.shadowShares[serverKey{id: "b"}] != .75 {
 				t.Errorf("of another shadow: %+v", r)
 			}
 			w.push(now())
@@ -104,7 +104,7 @@ func TestWindowOfAShadow(t *testing.T) {
 		}
 		count(0, 0, 1)
 		count(1, 0, 3)
-		if r := w.rates(now()); r.imbalance.ShadowPicks != 1 || r.shadowShares["b "] != .75 {
+		if r := w.rates(now()); r.imbalance.ShadowPicks != 1 || r.shadowShares[serverKey{id: "b"}] != .75 {
 			t.Errorf("of the same shadow, set again: %+v", r)
 		}
 		stats.Shadow = lb.ShadowStats{Strategy: "ip_hash"} // another, with more picks than were
@@ -113,7 +113,7 @@ func TestWindowOfAShadow(t *testing.T) {
 		}
 		count(0, 0, 20)
 		count(1, 0, 20)
-		if r := w.rates(now()); r.shadowShares["b "] != .5 {
+		if r := w.rates(now()); r.shadowShares[serverKey{id: "b"}] != .5 {
 			t.Errorf("of a third: %+v", r)
 		}
 	})

@@ -100,10 +100,9 @@ type Source interface {
 // Error is one that a Source knows more about.
 type Error struct {
 	Class string        // what kind of trouble, in one word, for counters
-	Pause time.Duration // the least time to leave the source alone; 0: the usual
-	Limit time.Duration // the longest, for a source that is not even there to be hammered; 0: the usual
+	Pause time.Duration // the least time to leave the source alone, and half of the longest; 0: the usual
 	// Sooner is closed when trying again makes sense before the pause is over;
-	// nil is never.
+	// nil says that there is no knowing.
 	Sooner <-chan struct{}
 	Err    error
 }

@@ -15,7 +15,8 @@ type Hub[K comparable] struct {
 	// tells nobody. It must be quick, and leave the hub alone.
 	Crowded func(watches, limit int)
 
-	open func(K) *Watcher
+	open     func(K) *Watcher
+	recovery Recovery // of all watches
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -111,6 +112,7 @@ func (h *Hub[K]) start(key K, known Snapshot) *watch {
 	if w.watcher.Known = known; known.At.IsZero() {
 		w.watcher.Start = 0 // somebody waits for the first answer
 	}
+	w.watcher.Recovery = &h.recovery
 	h.watches[key] = w
 	if h.Cap > 0 {
 		w.waits.Store(len(h.watches) <= h.Cap)

@@ -23,25 +23,24 @@ func (w *Watcher) about(d time.Duration) time.Duration { return d - d/5 + w.rand
 
 // rest is how long to leave the source alone.
 type rest struct {
-	time   time.Duration
-	sooner <-chan struct{} // ends it before; nil does not
-	free   bool            // what was asked reached nobody, so the next goes at nobody's cost
+	time    time.Duration
+	failed  bool            // what was asked, so that the Recovery may end it before
+	patient bool            // … only for another's answer: the source wants it, or it is no use
+	sooner  <-chan struct{} // ends it before; nil does not
 }
 
 // restAfter is full jitter over a bound that doubles (Brooker, Exponential
 // Backoff and Jitter, 2015), so that agents which failed together do not come
 // back together; the error may know better.
 func (w *Watcher) restAfter(err error, failures int) rest {
-	known, ok := errors.AsType[*Error](err)
-	switch {
-	case !ok:
-		known = new(Error)
-	case known.Pause > 0:
-		return rest{time: known.Pause + w.random(5*known.Pause), sooner: known.Sooner}
-	case known.Limit > 0:
-		return rest{time: known.Limit/2 + w.random(known.Limit/2), sooner: known.Sooner, free: true}
+	r := rest{time: w.random(bound(backoff, failures)), failed: true}
+	if known, ok := errors.AsType[*Error](err); ok {
+		r.sooner, r.patient = known.Sooner, known.Pause > 0 || known.Sooner != nil
+		if known.Pause > 0 {
+			r.time = known.Pause + w.random(known.Pause)
+		}
 	}
-	return rest{time: w.random(bound(backoff, failures)), sooner: known.Sooner}
+	return r
 }
 
 // bound doubles first with each failure after the first one, up to backoffCap.
@@ -52,8 +51,7 @@ func bound(first time.Duration, failures int) time.Duration {
 	return min(first<<(max(1, failures)-1), backoffCap)
 }
 
-// sleep rests, and tells whether to go on. What ends a rest early ends that of
-// many, which do not all go on at the same moment.
+// sleep rests, and tells whether to go on.
 func (w *Watcher) sleep(ctx context.Context, r rest) bool {
 	if r.time <= 0 {
 		return ctx.Err() == nil
@@ -65,7 +63,5 @@ func (w *Watcher) sleep(ctx context.Context, r rest) bool {
 		return false
 	case <-t.C:
 		return true
-	case <-r.sooner:
-		return w.sleep(ctx, rest{time: w.random(herd)})
 	}
 }

@@ -59,21 +59,6 @@ func TestRestsEndSooner(t *testing.T) {
 	})
 }
 
-// A source that is not there is looked for often, which costs it nothing, so
-// that its return is noticed.
-func TestSourcesThatAreNotThereAreLookedForOften(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, _, _ := watching(t, 10*time.Minute, func(context.Context, int, uint64) (Snapshot, error) {
-			return Snapshot{}, &Error{Class: "network", Limit: time.Second, Err: errors.New("refused")}
-		})
-		for i := 1; i < len(s.at); i++ {
-			if gap := s.at[i].Sub(s.at[i-1]); gap < 500*time.Millisecond || gap > time.Second {
-				t.Fatalf("asked again after %v", gap)
-			}
-		}
-	})
-}
-
 func TestRandomnessIsInjected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &scripted{answer: func(context.Context, int, uint64) (Snapshot, error) { return Snapshot{}, errors.New("no") }}
@@ -82,7 +67,7 @@ func TestRandomnessIsInjected(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 		defer cancel()
 		w.Run(ctx, func(Snapshot) {})
-		if s.at[0].Sub(begin) != 2*time.Second || s.at[len(s.at)-1].Sub(s.at[len(s.at)-2]) != backoffCap/2 {
+		if s.at[0].Sub(begin) != 2*time.Second || s.at[1].Sub(s.at[0]) != backoff/2 || s.at[len(s.at)-1].Sub(s.at[len(s.at)-2]) != ahead+ahead/8 {
 			t.Errorf("asked at %v", s.at)
 		}
 	})

@@ -38,7 +38,7 @@ func (f *following) try(ctx context.Context) rest {
 	if err != nil {
 		return f.fail(ctx, err)
 	}
-	f.failures = 0
+	f.answered()
 	t, reason := f.trial, doubt(f.known, s)
 	t.readings++
 	switch {

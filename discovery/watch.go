@@ -13,7 +13,7 @@ import (
 const (
 	burst      = 2                      // reads at once
 	refill     = 2 * time.Second        // until the next one beyond that
-	floor      = 100 * time.Millisecond // between any two
+	floor      = 100 * time.Millisecond // between an answer and the next
 	backoff    = 250 * time.Millisecond // the first, doubled with each failure …
 	backoffCap = 30 * time.Second       // … up to this; the real one is random below it
 	reread     = 5 * time.Minute        // without an index, less or more a fifth, in case a change was missed
@@ -34,6 +34,9 @@ type Watcher struct {
 	// Start is over how long the first query is put off at random, so that
 	// agents which are started together do not ask together.
 	Start time.Duration
+	// Recovery is shared with other watches of the same source; nil is one of its
+	// own.
+	Recovery *Recovery
 	// Poll tells whether to ask now and then instead of waiting for changes,
 	// where there are more watches than may wait; nil is never.
 	Poll func() bool
@@ -56,9 +59,12 @@ func (w *Watcher) due() time.Duration { return w.Wait + w.Wait/16 }
 // not, since an answer that says nothing new still renews the last.
 func (w *Watcher) Run(ctx context.Context, emit func(Snapshot)) {
 	f := following{Watcher: w, emit: emit, known: w.Known, afresh: time.Now().Add(w.about(reread))}
+	if f.recovery = w.Recovery; f.recovery == nil {
+		f.recovery = new(Recovery)
+	}
 	limit := rate.NewLimiter(rate.Every(refill), burst)
 	r := rest{time: w.random(w.Start)}
-	for w.sleep(ctx, r) && (r.free || limit.Wait(ctx) == nil) {
+	for f.next(ctx, r, limit) {
 		if f.trial != nil {
 			r = f.try(ctx)
 		} else {
@@ -67,9 +73,19 @@ func (w *Watcher) Run(ctx context.Context, emit func(Snapshot)) {
 	}
 }
 
+// next waits for the moment to ask again, and tells whether to. After a failure
+// the Recovery bounds the rate, for all watches together.
+func (f *following) next(ctx context.Context, r rest, limit *rate.Limiter) bool {
+	if r.failed {
+		return f.recovery.rest(ctx, f.Watcher, r)
+	}
+	return f.sleep(ctx, r) && limit.Wait(ctx) == nil
+}
+
 // following is the course of one Run.
 type following struct {
 	*Watcher
+	recovery *Recovery
 	emit     func(Snapshot)
 	known    Snapshot // the last answer that was believed
 	index    uint64   // to ask on from; 0 asks for the present state
@@ -84,12 +100,11 @@ func (f *following) follow(ctx context.Context) rest {
 	if poll || !time.Now().Before(f.afresh) {
 		after, f.afresh = 0, time.Now().Add(f.about(reread))
 	}
-	begin := time.Now()
 	s, err := f.bounded(ctx, func(ctx context.Context) (Snapshot, error) { return f.Source.Fetch(ctx, after) })
 	if err != nil {
 		return f.fail(ctx, err)
 	}
-	f.failures = 0
+	f.answered()
 	if reason := doubt(f.known, s); reason != "" {
 		return f.suspect(reason, s)
 	}
@@ -101,7 +116,7 @@ func (f *following) follow(ctx context.Context) rest {
 		f.index = 0
 		return rest{time: f.random(herd)}
 	}
-	return rest{time: floor - time.Since(begin)}
+	return rest{time: floor}
 }
 
 // bounded bounds one query, so that a connection that died in silence is found
@@ -121,6 +136,14 @@ func (f *following) believe(s Snapshot, borneOut bool) {
 	f.known, f.trial = s, nil
 	f.believed(s, borneOut)
 	f.emit(s)
+}
+
+// answered notes that a query was answered, whatever by.
+func (f *following) answered() {
+	if f.failures > 0 {
+		f.failures = 0
+		f.recovery.answered()
+	}
 }
 
 // fail notes that a query failed. A server that restarted may count anew, so

@@ -156,11 +156,11 @@ func TestErrorsAreBackedOffFrom(t *testing.T) {
 				t.Fatalf("after error %d asked after %d: the server may count anew", i+1, after)
 			}
 		}
-		if n := len(s.asked); n < 20 || n > 120 {
+		if n := len(s.asked); n < 500 || n > 1200 {
 			t.Errorf("asked %d times in ten minutes of errors", n)
 		}
 		for i := 1; i < len(s.at); i++ {
-			if gap := s.at[i].Sub(s.at[i-1]); gap > backoffCap+refill {
+			if gap := s.at[i].Sub(s.at[i-1]); gap > ahead+ahead/5+refill {
 				t.Errorf("waited %v", gap)
 			}
 		}
@@ -211,7 +211,7 @@ func TestErrorsThatNameAPauseGetIt(t *testing.T) {
 	})
 }
 
-// A connection that died in silence is found out.
+// P8: a connection that died in silence is found out.
 func TestDeafQueriesEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, w, _ := watching(t, 5*time.Minute, func(ctx context.Context, n int, after uint64) (Snapshot, error) {
@@ -275,6 +275,17 @@ func TestFreshness(t *testing.T) {
 				t.Errorf("after %v the next change is said to be at %v, but then it is %v", age, changes.Sub(now), next)
 			}
 		}
+	}
+}
+
+// One that expires before it would be stale is fresh until then.
+func TestFreshnessThatEndsAtOnce(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	w := &Watcher{Wait: time.Minute}
+	w.believed(Snapshot{Index: 1, At: now}, false)
+	f, changes := w.Status().Freshness(now, time.Second)
+	if after, _ := w.Status().Freshness(changes, time.Second); f != health.Fresh || changes.Sub(now) != time.Second || after != health.Expired {
+		t.Errorf("%v until %v, then %v", f, changes.Sub(now), after)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 // arrange makes a pool of what may be used. What its pickers can go on from,
 // they take over from those of the last pool.
 func (b *Balancer) arrange(levels []level, last *pool, now time.Time) *pool {
-	next := &pool{random: b.random, err: ErrNoServers}
+	next := &pool{random: b.random, err: ErrNoServers, strategy: b.strategy.Name()}
 	next.index()
 	before := make(map[int]*tier)
 	if last != nil {
@@ -65,7 +65,7 @@ func (b *Balancer) fill(t *tier, l level, next *pool, now time.Time) {
 		}
 		all[i] = Candidate{
 			server: m.spec, member: m, load: m.load,
-			weight: weight, unit: 1 / weight, limit: int64(m.spec.MaxConnections),
+			weight: weight, unit: 1 / weight, limit: int64(m.spec.MaxConnections), state: m.verdict.State,
 		}
 		t.candidates[i] = &all[i]
 		m.place = Place{Part: part, Share: l.share * weight}

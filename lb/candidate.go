@@ -3,6 +3,8 @@ package lb
 import (
 	"slices"
 	"time"
+
+	"github.com/outrigger-sidecar/outrigger/lb/health"
 )
 
 // Candidate is a server as strategies see it.
@@ -15,6 +17,7 @@ type Candidate struct {
 	limit  int64     // leases at once; 0: none
 	shade  *shadowed // where this is the server as the shadow strategy sees it; else nil
 	total  *counter  // leases of all candidates, where the strategy wants it counted; else nil
+	state  health.State
 }
 
 // Server is the server itself; it must not be changed.

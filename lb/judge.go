@@ -31,6 +31,9 @@ func (b *Balancer) rebuild() {
 		next.err = ErrNoHealthy
 	}
 	for _, m := range members {
+		if m.verdict.State == health.Ejected {
+			next.ejected++
+		}
 		m.setSound()
 		if until := m.outlier.until; !until.IsZero() {
 			next.revisitIn(until.Sub(now), b.clock)

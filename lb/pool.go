@@ -13,11 +13,14 @@ type pool struct {
 	usable  int    // candidates in all tiers
 	err     error  // why there is no candidate
 	known   int    // servers in the balancer, usable or not
+	ejected int    // of those, out because of failed requests
 	peerUp  bool   // see health.Decision
 	panic   bool   // the candidates are more than those that are up
 	revisit int64  // ticks when the pool is out of date by time alone; 0 for never
 	random  func() uint64
-	tokens  func() map[uint64]known // of all candidates
+
+	strategy string                  // its name
+	tokens   func() map[uint64]known // of all candidates
 }
 
 // known is a candidate and where it stands.

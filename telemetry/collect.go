@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"runtime"
+	"slices"
 	"sync"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -19,6 +20,7 @@ type collector struct {
 	source   Source // nil: nothing but the agent's own
 	observed *upstreams
 	exports  *exports
+	tally    *tally
 	build    attribute.Set
 
 	mu     sync.Mutex // readers collect at once, and the ledger is one
@@ -41,14 +43,18 @@ func (c *collector) collect(_ context.Context, to metric.Observer) error {
 		o.upstream(u, c.ledger.account(u), c.observed.get(u.Name))
 	}
 	c.ledger.keep(all)
+	c.tally.observe(o, all)
 	return nil
 }
 
 func (o observation) agent(s AgentState) {
-	o.int(configReloads, s.ReloadsGood, attribute.NewSet(labelResult.String(outcomeOK)))
-	o.int(configReloads, s.ReloadsBad, attribute.NewSet(labelResult.String(outcomeFailed)))
 	o.float(healthCheckLate, s.ProbesLate.Seconds(), *attribute.EmptySet())
 	o.int(healthCheckSkipped, s.ProbesSkipped, *attribute.EmptySet())
+	if l := s.AccessLog; l != nil {
+		for word, n := range map[string]int64{"written": l.Written, "dropped": l.Dropped, "failed": l.Failed} {
+			o.int(accessLogLines, n, attribute.NewSet(labelResult.String(word)))
+		}
+	}
 	if !s.LastReload.IsZero() {
 		o.float(configLastSuccess, float64(s.LastReload.UnixMilli())/1000, *attribute.EmptySet())
 	}
@@ -110,8 +116,11 @@ func (o observation) http(u Upstream, seen *upstream, with labeller) {
 	for i := range seen.retries {
 		if n := seen.retries[i].Load(); n > 0 {
 			cause := other
-			if i < len(kinds) {
+			switch {
+			case i < len(kinds):
 				cause = string(kinds[i])
+			case i == len(kinds):
+				cause = reasonHedge
 			}
 			o.int(retries, n, with(labelReason.String(cause)))
 		}
@@ -162,6 +171,16 @@ var backendStates = [...]struct {
 	{"ejected", []health.State{health.Ejected}},
 	{"draining", []health.State{health.Draining}},
 	{"warming", []health.State{health.Pending, health.Unseen}},
+}
+
+// stateWord is the word for one state.
+func stateWord(s health.State) string {
+	for _, row := range backendStates {
+		if slices.Contains(row.states, s) {
+			return row.word
+		}
+	}
+	return other
 }
 
 // states counts backends by zone and state. Zones of backends beyond the limit

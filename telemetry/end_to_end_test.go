@@ -93,7 +93,7 @@ func TestThroughTheProxy(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	o := options(b, rig.Observer("web", func() string { return b.Strategy().Name() }))
+	o := options(b, rig.Observer("web", choosing{b, 0}))
 	address := served(t, proxy.NewHTTP(o))
 	transport := &http.Transport{DisableKeepAlives: true}
 	defer transport.CloseIdleConnections()

@@ -1,6 +1,8 @@
 package telemetry
 
 import (
+	"slices"
+
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
@@ -35,6 +37,12 @@ func (i Instrument) whole() bool {
 	return true
 }
 
+// instrument is the one of a name.
+func instrument(name string) Instrument {
+	all := Instruments()
+	return all[slices.IndexFunc(all, func(i Instrument) bool { return i.Name == name })]
+}
+
 // Instruments lists every metric that the agent emits itself, in the order of
 // their names' families. Those of the Go runtime (go.*) come on top of it.
 func Instruments() []Instrument {
@@ -58,6 +66,7 @@ func Instruments() []Instrument {
 		{httpClientConnections, UpDownCounter, unitConnections, "Open connections to backends; at most as many count as active as there are attempts.",
 			keys(keyUpstream, semconv.HTTPConnectionStateKey, semconv.ServerAddressKey), nil},
 
+		{overheadDuration, Histogram, unitSeconds, "What the agent itself added to requests from the app: neither waiting for a place nor at a backend.", keys(keyUpstream), fine},
 		{tcpActive, UpDownCounter, unitConnections, "TCP connections from the app under way.", keys(keyUpstream), nil},
 		{tcpConnections, Counter, unitConnections, "TCP connections from the app that ended.", keys(keyUpstream, semconv.ErrorTypeKey), nil},
 		{tcpIO, Counter, "By", "Bytes carried over TCP; transmit is from the app to backends.",
@@ -72,6 +81,9 @@ func Instruments() []Instrument {
 		{backendShare, Gauge, unitShare, "The part of all requests that a backend should get by priorities, zones and weights alone.", backend, nil},
 		{backendLatency, Gauge, unitSeconds, "A backend's smoothed response time.", backend, nil},
 		{backendShadowRequests, Counter, unitRequests, "Requests or connections that the shadow strategy would have given a backend.", backend, nil},
+
+		{backendChanges, Counter, unitChanges, "Changes of a backend's state, by what it became; removed is the end of it.", keys(keyUpstream, labelState), nil},
+		{panicChanges, Counter, unitChanges, "Times that too few backends were up, and that enough were again.", keys(keyUpstream, labelState), nil},
 
 		{picks, Counter, "{pick}", "Choices of a backend.", keys(keyUpstream, labelStrategy, labelResult), nil},
 		{shadowPicks, Counter, "{pick}", "Choices of the shadow strategy, by whether it agreed with the one in force; none is where every backend was full by its count.",
@@ -90,17 +102,26 @@ func Instruments() []Instrument {
 
 		{discoveryIndex, Gauge, "{index}", "The catalog's index of the last answer.", keys(keyUpstream), nil},
 		{discoveryStaleness, Gauge, unitSeconds, "Time since the catalog's last good answer.", keys(keyUpstream), nil},
+		{discoveryWatchAge, Gauge, unitSeconds, "Time since the last good answer about each service that an upstream looks for, or since the first failure.",
+			keys(keyUpstream, keyService), nil},
 		{discoveryUpdates, Counter, "{update}", "Answers of the catalog.", keys(keyUpstream, labelResult), nil},
 		{discoveryErrors, Counter, "{error}", "Failed queries of the catalog.", keys(keyUpstream, semconv.ErrorTypeKey), nil},
 		{discoverySuspicions, Counter, "{suspicion}", "Answers of the catalog that were not believed at once: begun, and confirmed or rejected in the end.", keys(keyUpstream, labelResult), nil},
 		{discoveryMissing, UpDownCounter, "{backend}", "Backends that are kept though the catalog's last answer lacks them.", keys(keyUpstream), nil},
 		{discoveryResets, Counter, "{reset}", "Times that the catalog's index fell.", keys(keyUpstream), nil},
-		{discoveryFreshness, Counter, "{change}", "Times that the catalog's word became fresh, stale or expired.", keys(keyUpstream, labelState), nil},
+		{discoveryFreshness, Counter, unitChanges, "Times that the catalog's word became fresh, stale or expired.", keys(keyUpstream, labelState), nil},
+		{discoveryChanges, Counter, unitChanges, "Times that other backends than before were put in force.", keys(keyUpstream), nil},
+		{discoveryHolds, Counter, unitChanges, "Times that backends were held though the catalog had none, and that they were let go.", keys(keyUpstream, labelState), nil},
+		{discoveryWatches, Counter, unitChanges, "Changes of how a watch on the catalog is doing, which upstreams may share, by what it became.", keys(keyService, labelState), nil},
 		{discoveryPropagation, Histogram, unitSeconds, "From the catalog's answer to the pool in force.", keys(keyUpstream), fine},
 
+		{registrationChanges, Counter, unitChanges, "Changes of the registration of the app, by what became of it.", keys(labelState), nil},
 		{configReloads, Counter, "{reload}", "Times that the configuration was read again.", keys(labelResult), nil},
 		{configLastSuccess, Gauge, unitSeconds, "Unix time at which the configuration in force was taken.", nil, nil},
-		{telemetrySpans, Counter, "{span}", "Spans by what became of them, for each exporter; ended less exported and failed are waiting or dropped.",
+		{accessLogLines, Counter, "{line}", "Lines of the access log by what became of them; dropped are those that too many waited before.", keys(labelResult), nil},
+		{telemetrySpans, Counter, "{span}", "Spans by what became of them, for each exporter; ended less dropped, exported and failed are waiting.",
+			keys(labelResult), nil},
+		{telemetryRecords, Counter, "{record}", "Log records, of which events are some, by what became of them, for each exporter; emitted less dropped, exported and failed are waiting.",
 			keys(labelResult), nil},
 		{telemetryErrors, Counter, "{error}", "Failed exports.", keys(labelSignal), nil},
 		{buildInfo, Gauge, "{info}", "1, with what this build is.", keys(labelVersion, labelRevision, labelGo), nil},

@@ -15,9 +15,30 @@ const (
 	keyOutcome     = attribute.Key("outrigger.outcome")
 	keyStrategy    = attribute.Key("outrigger.strategy")
 	keyRetryReason = attribute.Key("outrigger.retry.reason")
+	keyCandidates  = attribute.Key("outrigger.candidates")    // backends that could be picked
+	keyEjected     = attribute.Key("outrigger.ejected")       // backends that were ejected
+	keyCatalogAge  = attribute.Key("outrigger.catalog.age")   // in seconds
 	keyUpstream    = attribute.Key("outrigger.upstream.name") // on metrics too
 	keyBackend     = attribute.Key("outrigger.backend.id")    // on metrics too
 	keyZone        = attribute.Key("outrigger.backend.zone")  // on metrics too
+)
+
+// Attributes of our own events.
+const (
+	keyBackendState  = attribute.Key("outrigger.backend.state")
+	keyBackendBefore = attribute.Key("outrigger.backend.previous_state")
+	keyRule          = attribute.Key("outrigger.rule")
+	keyReason        = attribute.Key("outrigger.reason")
+	keyState         = attribute.Key("outrigger.state")
+	keyUsable        = attribute.Key("outrigger.backend.usable")
+	keyBackends      = attribute.Key("outrigger.backend.count")
+	keyUpstreams     = attribute.Key("outrigger.upstream.count")
+	keyIndex         = attribute.Key("outrigger.discovery.index")
+	keyAge           = attribute.Key("outrigger.discovery.age")
+	keyMissing       = attribute.Key("outrigger.discovery.missing")
+	keyService       = attribute.Key("outrigger.discovery.service") // on metrics too
+	keyInstance      = attribute.Key("outrigger.registration.id")
+	keyErrorMessage  = attribute.Key("outrigger.error.message")
 )
 
 // Attributes of our own metrics.
@@ -57,6 +78,7 @@ const (
 	httpClientDuration    = "http.client.request.duration"
 	httpClientActive      = "http.client.active_requests"
 	httpClientConnections = "http.client.open_connections"
+	overheadDuration      = "outrigger.overhead.duration"
 	tcpActive             = "outrigger.tcp.connection.active"
 	tcpConnections        = "outrigger.tcp.connections"
 	tcpIO                 = "outrigger.tcp.io"
@@ -68,6 +90,8 @@ const (
 	backendShare          = "outrigger.backend.share"
 	backendLatency        = "outrigger.backend.latency.ewma"
 	backendShadowRequests = "outrigger.backend.shadow.requests"
+	backendChanges        = "outrigger.backend.state_changes"
+	panicChanges          = "outrigger.panic.state_changes"
 	picks                 = "outrigger.picks"
 	shadowPicks           = "outrigger.shadow.picks"
 	shadowImbalance       = "outrigger.shadow.imbalance"
@@ -87,10 +111,17 @@ const (
 	discoveryMissing      = "outrigger.discovery.missing"
 	discoveryResets       = "outrigger.discovery.index.resets"
 	discoveryFreshness    = "outrigger.discovery.freshness.changes"
+	discoveryChanges      = "outrigger.discovery.changes"
+	discoveryHolds        = "outrigger.discovery.hold.changes"
+	discoveryWatches      = "outrigger.discovery.state_changes"
+	discoveryWatchAge     = "outrigger.discovery.watch.staleness"
 	discoveryPropagation  = "outrigger.discovery.propagation.duration"
+	registrationChanges   = "outrigger.registration.state_changes"
 	configReloads         = "outrigger.config.reloads"
 	configLastSuccess     = "outrigger.config.last_success.time"
+	accessLogLines        = "outrigger.access_log.lines"
 	telemetrySpans        = "outrigger.telemetry.spans"
+	telemetryRecords      = "outrigger.telemetry.log_records"
 	telemetryErrors       = "outrigger.telemetry.errors"
 	buildInfo             = "outrigger.build.info"
 )
@@ -100,6 +131,7 @@ const (
 	unitSeconds     = "s"
 	unitRequests    = "{request}"
 	unitConnections = "{connection}"
+	unitChanges     = "{change}"
 	unitShare       = "{share}"     // 0 to 1
 	unitImbalance   = "{imbalance}" // from 1, which is even
 )
@@ -111,6 +143,7 @@ const (
 	outcomeCancelled = "client_cancelled"
 
 	reasonBudget        = "budget"
+	reasonHedge         = "hedge" // the proxy's word for an attempt beside one that takes long
 	reasonFailuresInRow = "consecutive_failures"
 	reasonFlapping      = "flapping"
 )

@@ -3,9 +3,7 @@ package telemetry
 import (
 	"context"
 	"sync"
-	"time"
-
-	"go.opentelemetry.io/otel/metric"
+	"sync/atomic"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
@@ -15,11 +13,10 @@ import (
 // observer follows the requests of one upstream.
 type observer struct {
 	upstream *upstream
-	strategy func() string
-	tracing  *tracing                // nil: off
-	server   metric.Float64Histogram // nil with client: off
-	client   metric.Float64Histogram
-	epoch    time.Time // where durations are measured from, by the monotonic clock alone
+	choosing Choosing // nil: not known
+	tracing  *tracing // nil: off
+	metrics  bool     // durations are recorded
+	made     atomic.Uint32
 	resting  sync.Pool // of *exchange
 }
 
@@ -27,30 +24,29 @@ type observer struct {
 // first attempt lies within it, so that only retries take memory.
 type exchange struct {
 	*observer
-	begun   time.Duration
+	lane    int // of what is counted, which is each processor's own as the pool is
 	method  int
 	version int
 	trace   carriage
-	span    *span // nil when it is not recorded
+	span    span
 	first   attempt
 }
 
 // attempt is one try.
 type attempt struct {
 	*exchange
-	begun time.Duration
-	ctx   context.Context // of the span; nil without one
-	span  *span           // nil when it is not recorded
+	ctx  context.Context // of the span; nil without one
+	span span
 }
 
 // Begin implements proxy.Observer.
 func (o *observer) Begin(r *message.Request) proxy.Exchange {
 	x, ok := o.resting.Get().(*exchange)
 	if !ok {
-		x = &exchange{observer: o}
+		x = &exchange{observer: o, lane: int(o.made.Add(1) % lanes)}
 	}
-	x.begun, x.method, x.version = time.Since(o.epoch), methodOf(r.Method), versionOf(r.Major, r.Minor)
-	o.upstream.serving.begun[x.method].Add(1)
+	x.method, x.version = methodOf(r.Method), versionOf(r.Major, r.Minor)
+	o.upstream.serving.begin(x.lane, x.method)
 	if o.tracing != nil {
 		o.tracing.begin(x, r)
 	}
@@ -63,8 +59,8 @@ func (x *exchange) Attempt(out *message.Request, server *lb.Server, number int, 
 	if a.exchange != nil {
 		a = new(attempt)
 	}
-	a.exchange, a.begun = x, time.Since(x.epoch)
-	x.upstream.sending.begun[x.method].Add(1)
+	a.exchange = x
+	x.upstream.sending.begin(x.lane, x.method)
 	if number > 0 {
 		x.upstream.retry(reason)
 	}
@@ -72,10 +68,16 @@ func (x *exchange) Attempt(out *message.Request, server *lb.Server, number int, 
 	return a
 }
 
+// retry counts a further attempt. The places after those of kinds are for one
+// that nothing went wrong before, and for all else.
 func (u *upstream) retry(cause string) {
 	i := reason(cause)
-	if i < 0 {
+	switch {
+	case i >= 0:
+	case cause == reasonHedge:
 		i = len(kinds)
+	default:
+		i = len(kinds) + 1
 	}
 	u.retries[i].Add(1)
 }
@@ -83,12 +85,12 @@ func (u *upstream) retry(cause string) {
 // End implements proxy.Attempt.
 func (a *attempt) End(r proxy.Result) {
 	f := ofAttempt(r)
-	a.upstream.sending.ended[a.method].Add(1)
-	if a.client != nil {
-		c := combine(a.method, versionOf(r.Major, 1), r.Status, f)
-		a.client.Record(orBackground(a.ctx), (time.Since(a.epoch) - a.begun).Seconds(), a.upstream.sending.series.options(c)...)
+	sending := &a.upstream.sending
+	sending.end(a.lane, a.method)
+	if a.metrics {
+		sending.record(orBackground(a.ctx), a.lane, combine(a.method, versionOf(r.Major, 1), r.Status, f), r.Took)
 	}
-	if a.span != nil {
+	if a.span.recorded() {
 		a.span.endAttempt(r, f)
 	}
 }
@@ -96,17 +98,20 @@ func (a *attempt) End(r proxy.Result) {
 // End implements proxy.Exchange.
 func (x *exchange) End(r proxy.Result) {
 	f := ofExchange(r)
-	x.upstream.serving.ended[x.method].Add(1)
-	if x.server != nil {
-		c := combine(x.method, x.version, r.Status, f)
-		x.server.Record(orBackground(x.trace.ctx), (time.Since(x.epoch) - x.begun).Seconds(), x.upstream.serving.series.options(c)...)
+	serving := &x.upstream.serving
+	serving.end(x.lane, x.method)
+	if x.metrics {
+		serving.record(orBackground(x.trace.ctx), x.lane, combine(x.method, x.version, r.Status, f), r.Took)
+		x.upstream.overhead.add(orBackground(x.trace.ctx), x.lane, r.Own)
 	}
-	if x.span != nil {
+	if x.span.recorded() {
 		x.span.endExchange(r, f)
 	}
-	o := x.observer
-	*x = exchange{observer: o}
-	o.resting.Put(x)
+	x.trace = carriage{}
+	x.span.forget()
+	x.first.exchange, x.first.ctx = nil, nil
+	x.first.span.forget()
+	x.resting.Put(x)
 }
 
 // orBackground is the context that a measurement is made in: with a sampled

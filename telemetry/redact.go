@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"bytes"
 	"net/url"
 	"strings"
 	"unicode/utf8"
@@ -39,36 +40,46 @@ func sensitive(key string) bool {
 const redacted = "REDACTED"
 
 // redactQuery replaces the values of sensitive parameters and leaves all else
-// as it is.
+// as it is. Most queries have none, and take no memory.
 func redactQuery(query string) string {
-	pairs := strings.Split(query, "&")
-	for i, pair := range pairs {
-		key, value, has := strings.Cut(pair, "=")
-		name := key
+	for from := 0; from < len(query); {
+		pair, _, _ := strings.Cut(query[from:], "&")
+		if key, ok := secret(pair); ok {
+			query = query[:from] + key + "=" + redacted + query[from+len(pair):]
+			pair = query[from : from+len(key)+1+len(redacted)]
+		}
+		from += len(pair) + 1
+	}
+	return query
+}
+
+// secret tells whether a parameter has a value that is not to be told.
+func secret(pair string) (key string, is bool) {
+	key, value, _ := strings.Cut(pair, "=")
+	name := key
+	if strings.ContainsAny(key, "%+") {
 		if plain, err := url.QueryUnescape(key); err == nil {
 			name = plain
 		}
-		if has && value != "" && sensitive(name) {
-			pairs[i] = key + "=" + redacted
-		}
 	}
-	return strings.Join(pairs, "&")
+	return key, value != "" && sensitive(name)
 }
 
 // redactURL is the URL that out asks its server for, by the name that its Host
 // header gives it.
 func redactURL(out *message.Request) string {
+	path, query := out.Path(), redactQuery(string(out.Query()))
 	var b strings.Builder
+	b.Grow(len("http://") + len(out.Authority) + len("/") + len(path) + len("?") + len(query))
 	b.WriteString("http://")
 	b.Write(out.Authority)
-	path := string(out.Path())
-	if !strings.HasPrefix(path, "/") {
+	if !bytes.HasPrefix(path, []byte{'/'}) {
 		b.WriteByte('/') // OPTIONS asks for "*"
 	}
-	b.WriteString(path)
-	if query := out.Query(); len(query) > 0 {
+	b.Write(path)
+	if query != "" {
 		b.WriteByte('?')
-		b.WriteString(redactQuery(string(query)))
+		b.WriteString(query)
 	}
 	return b.String()
 }

@@ -2,11 +2,11 @@ package telemetry
 
 import (
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/metric"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
@@ -40,52 +40,54 @@ func (c combination) attributes() []attribute.KeyValue {
 	return attrs
 }
 
-// series keeps what is needed to record into a histogram, ready made, since
-// building an attribute set costs more than all the rest. Reading takes no
-// lock: the map is replaced, never written to.
+// series are those of one histogram and upstream, ready made, since building an
+// attribute set costs more than all the rest. Reading takes no lock: the map is
+// replaced, never written to.
 type series struct {
-	shared   []attribute.KeyValue // of all its series
-	overflow []metric.RecordOption
+	recording *recording
+	shared    []attribute.KeyValue // of all its series
+	overflow  *distribution
 
-	known atomic.Pointer[map[combination][]metric.RecordOption]
+	known atomic.Pointer[map[combination]*distribution]
 	mu    sync.Mutex // held to replace known
 }
 
-func newSeries(shared ...attribute.KeyValue) *series {
-	return &series{shared: shared, overflow: optionsOf(append(shared[:len(shared):len(shared)], keyOverflow.Bool(true)))}
+func newSeries(r *recording, shared ...attribute.KeyValue) *series {
+	s := &series{recording: r, shared: shared}
+	s.overflow = r.distribution(append(shared[:len(shared):len(shared)], keyOverflow.Bool(true))...)
+	s.known.Store(new(map[combination]*distribution))
+	return s
 }
 
-func optionsOf(attrs []attribute.KeyValue) []metric.RecordOption {
-	return []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(attrs...))}
-}
-
-func (s *series) options(c combination) []metric.RecordOption {
-	if known := s.known.Load(); known != nil {
-		if options, ok := (*known)[c]; ok {
-			return options
-		}
-		if len(*known) >= seriesLimit {
-			return s.overflow
-		}
+func (s *series) of(c combination) *distribution {
+	known := *s.known.Load()
+	if d, ok := known[c]; ok {
+		return d
+	}
+	if len(known) >= seriesLimit {
+		return s.overflow
 	}
 	return s.learn(c)
 }
 
-func (s *series) learn(c combination) []metric.RecordOption {
+func (s *series) learn(c combination) *distribution {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	next := make(map[combination][]metric.RecordOption)
-	if known := s.known.Load(); known != nil {
-		if options, ok := (*known)[c]; ok {
-			return options
-		}
-		if len(*known) >= seriesLimit {
-			return s.overflow
-		}
-		maps.Copy(next, *known)
+	known := *s.known.Load()
+	if d, ok := known[c]; ok {
+		return d
 	}
-	options := optionsOf(append(c.attributes(), s.shared...))
-	next[c] = options
+	if len(known) >= seriesLimit {
+		return s.overflow
+	}
+	next := make(map[combination]*distribution, len(known)+1)
+	maps.Copy(next, known)
+	next[c] = s.recording.distribution(append(c.attributes(), s.shared...)...)
 	s.known.Store(&next)
-	return options
+	return next[c]
+}
+
+// distributions are all there are.
+func (s *series) distributions() []*distribution {
+	return append(slices.Collect(maps.Values(*s.known.Load())), s.overflow)
 }

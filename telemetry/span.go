@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"net"
 	"strconv"
 	"strings"
 
@@ -13,17 +12,25 @@ import (
 	"github.com/outrigger-sidecar/outrigger/agent/proxy"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
 	"github.com/outrigger-sidecar/outrigger/lb"
+	"github.com/outrigger-sidecar/outrigger/lb/health"
 )
 
 // span is one under way, with the attributes to give it in the end, all in one
-// go, since the SDK makes room for each lot anew.
+// go, since the SDK makes room for each lot anew. It copies them, so that the
+// list can be used for the next span. The zero value is none.
 type span struct {
 	trace.Span
 	attrs []attribute.KeyValue
 }
 
-// attributeRoom is enough for nearly all spans.
-const attributeRoom = 24
+func (s *span) recorded() bool { return s.Span != nil }
+
+// forget makes s none again, and keeps the room for attributes, but nothing
+// that they said.
+func (s *span) forget() {
+	clear(s.attrs)
+	s.Span, s.attrs = nil, s.attrs[:0]
+}
 
 // spanName is the method, for a path has no end of values.
 func spanName(method int) string {
@@ -33,9 +40,8 @@ func spanName(method int) string {
 	return methods[method]
 }
 
-// exchangeAttributes describe a request from the app.
-func exchangeAttributes(x *exchange, r *message.Request) []attribute.KeyValue {
-	attrs := make([]attribute.KeyValue, 0, attributeRoom)
+// appendExchange describes a request from the app.
+func appendExchange(attrs []attribute.KeyValue, x *exchange, r *message.Request) []attribute.KeyValue {
 	attrs = appendRequest(attrs, x.observer, x.method, r)
 	attrs = append(attrs,
 		semconv.URLScheme("http"),
@@ -46,6 +52,9 @@ func exchangeAttributes(x *exchange, r *message.Request) []attribute.KeyValue {
 		attrs = append(attrs, semconv.URLQuery(text(redactQuery(string(query)))))
 	}
 	attrs = appendServer(attrs, string(r.Authority))
+	if x.choosing != nil {
+		attrs = append(attrs, keyStrategy.String(x.choosing.Choice(nil).Strategy))
+	}
 	if r.Peer.IsValid() { // a unix socket has none
 		address := r.Peer.Addr().Unmap().String()
 		attrs = append(attrs, semconv.NetworkPeerAddress(address), semconv.ClientAddress(address), semconv.NetworkPeerPort(int(r.Peer.Port())))
@@ -56,9 +65,8 @@ func exchangeAttributes(x *exchange, r *message.Request) []attribute.KeyValue {
 	return attrs
 }
 
-// attemptAttributes describe a try at a backend.
-func attemptAttributes(a *attempt, out *message.Request, server *lb.Server, number int, reason string) []attribute.KeyValue {
-	attrs := make([]attribute.KeyValue, 0, attributeRoom)
+// appendAttempt describes a try at a backend.
+func appendAttempt(attrs []attribute.KeyValue, a *attempt, out *message.Request, server *lb.Server, number int, reason string) []attribute.KeyValue {
 	attrs = appendRequest(attrs, a.observer, a.method, out)
 	attrs = append(attrs,
 		semconv.URLFull(text(redactURL(out))),
@@ -70,6 +78,9 @@ func attemptAttributes(a *attempt, out *message.Request, server *lb.Server, numb
 		if reason != "" {
 			attrs = append(attrs, keyRetryReason.String(text(reason)))
 		}
+	}
+	if a.choosing != nil {
+		attrs = appendChoice(attrs, a.choosing, server)
 	}
 	if server == nil {
 		return attrs
@@ -86,14 +97,24 @@ func attemptAttributes(a *attempt, out *message.Request, server *lb.Server, numb
 	return attrs
 }
 
+// appendChoice adds among what a backend was chosen.
+func appendChoice(attrs []attribute.KeyValue, c Choosing, server *lb.Server) []attribute.KeyValue {
+	choice := c.Choice(server)
+	attrs = append(attrs, keyStrategy.String(choice.Strategy), keyCandidates.Int(choice.Candidates), keyEjected.Int(choice.Ejected))
+	if choice.State != health.Unseen {
+		attrs = append(attrs, keyBackendState.String(stateWord(choice.State)))
+	}
+	if age := c.Age(); age > 0 {
+		attrs = append(attrs, keyCatalogAge.Float64(age.Seconds()))
+	}
+	return attrs
+}
+
 // appendRequest adds what the spans of a request and of its attempts share.
 func appendRequest(attrs []attribute.KeyValue, o *observer, method int, r *message.Request) []attribute.KeyValue {
 	attrs = append(attrs, semconv.HTTPRequestMethodKey.String(methods[method]), keyUpstream.String(text(o.upstream.name)))
 	if method == otherMethod {
 		attrs = append(attrs, semconv.HTTPRequestMethodOriginal(text(string(r.Method))))
-	}
-	if o.strategy != nil {
-		attrs = append(attrs, keyStrategy.String(o.strategy()))
 	}
 	if r.IsGRPC() {
 		attrs = append(attrs, semconv.RPCSystemNameGRPC, semconv.RPCMethod(other),
@@ -158,12 +179,16 @@ func splitAddress(s string) (address string, port int) {
 	if path, ok := strings.CutPrefix(s, "unix://"); ok {
 		return path, 0
 	}
-	host, digits, err := net.SplitHostPort(s)
-	if err != nil {
-		return strings.Trim(s, "[]"), 0
+	host, digits := s, ""
+	if end := strings.IndexByte(s, ']'); end > 0 && s[0] == '[' {
+		host, digits = s[1:end], strings.TrimPrefix(s[end+1:], ":")
+	} else if strings.Count(s, ":") == 1 { // an IPv6 address has more
+		host, digits, _ = strings.Cut(s, ":")
 	}
-	if n, err := strconv.ParseUint(digits, 10, 16); err == nil {
-		port = int(n)
+	if digits != "" {
+		if n, err := strconv.ParseUint(digits, 10, 16); err == nil {
+			port = int(n)
+		}
 	}
 	return host, port
 }

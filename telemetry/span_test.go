@@ -1,10 +1,12 @@
 package telemetry
 
 import (
+	"errors"
 	"maps"
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
@@ -12,6 +14,7 @@ import (
 	"github.com/outrigger-sidecar/outrigger/agent/proxy"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
 	"github.com/outrigger-sidecar/outrigger/lb"
+	"github.com/outrigger-sidecar/outrigger/lb/health"
 )
 
 // stub finds the n-th ended span of a kind, from 0.
@@ -57,7 +60,27 @@ func TestSpans(t *testing.T) {
 	rig := newRig(t, trusting())
 	r := request("GET", "http://pay.local:9001/orders/a%2Fb?x=1&sig=secret", "User-Agent", "app/1")
 	r.Peer = netip.MustParseAddrPort("[::ffff:127.0.0.1]:5123")
-	carry(rig.Observer("payments", func() string { return "random" }), r, good)
+	b := lb.New(lb.Random(), lb.WithHealth(lb.Health{Ejection: health.Ejection{Failures: 1, Base: time.Minute, Max: time.Hour, MaxShare: 0.5}}))
+	for _, id := range []string{"a", "b", "c"} {
+		if err := b.Add(lb.Server{ID: id, Address: "10.0.0.7:8080", Zone: "z1"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lease, err := b.Select("", "a", "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lease.Fail(errors.New("it broke"))
+	lease.Release()
+	if lease, err = b.Select("", "b"); err != nil {
+		t.Fatal(err)
+	}
+	defer lease.Release()
+	x := rig.Observer("payments", choosing{b, 1500 * time.Millisecond}).Begin(r)
+	x.Attempt(attempted(r), lease.Server(), 0, "").End(good)
+	ended := good
+	ended.Attempts = 1
+	x.End(ended)
 	spans := rig.spans.GetSpans()
 	same(t, "server", attributesOf(stub(t, spans, trace.SpanKindServer, 0)), map[string]string{
 		"name": "GET", "status": "Unset",
@@ -74,7 +97,8 @@ func TestSpans(t *testing.T) {
 		"server.address": "pay.local", "server.port": "9001", "network.protocol.version": "1.1",
 		"network.peer.address": "10.0.0.7", "network.peer.port": "8080", "http.response.status_code": "200",
 		"service.peer.name": "payments", "outrigger.upstream.name": "payments", "outrigger.strategy": "random",
-		"outrigger.backend.id": "a", "outrigger.backend.zone": "z1",
+		"outrigger.backend.id": "a", "outrigger.backend.zone": "z1", "outrigger.backend.state": "healthy",
+		"outrigger.candidates": "2", "outrigger.ejected": "1", "outrigger.catalog.age": "1.5",
 	})
 }
 
@@ -101,6 +125,22 @@ func TestSpanOfAnOddRequest(t *testing.T) {
 	}
 	if client["network.peer.address"] != "/run/s.sock" || client["network.peer.port"] != "" {
 		t.Errorf("%v", client)
+	}
+}
+
+func TestSplitAddress(t *testing.T) {
+	for s, want := range map[string]struct {
+		address string
+		port    int
+	}{
+		"web.local": {"web.local", 0}, "web.local:80": {"web.local", 80}, "web.local:": {"web.local", 0},
+		"10.0.0.7:65535": {"10.0.0.7", 65535}, "10.0.0.7:65536": {"10.0.0.7", 0}, "web:http": {"web", 0},
+		"[::1]:80": {"::1", 80}, "[::1]": {"::1", 0}, "::1": {"::1", 0}, ":80": {"", 80},
+		"unix:///run/s.sock": {"/run/s.sock", 0}, "": {"", 0}, "[": {"[", 0}, "]": {"]", 0},
+	} {
+		if address, port := splitAddress(s); address != want.address || port != want.port {
+			t.Errorf("%q: %q and %d", s, address, port)
+		}
 	}
 }
 
@@ -168,7 +208,7 @@ func TestRetriesAreSiblings(t *testing.T) {
 	r := request("GET", "http://web.local/", "traceparent", sampledParent)
 	x := rig.Observer("web", nil).Begin(r)
 	var seen []string
-	for n, reason := range []string{"", "connect_refused", "reset"} {
+	for n, reason := range []string{"", "connect_refused", "hedge"} {
 		out := attempted(r)
 		a := x.Attempt(out, &lb.Server{ID: "s" + reason, Address: "10.0.0.1:80"}, n, reason)
 		seen = append(seen, string(out.Header.Get(message.Traceparent)))
@@ -184,7 +224,7 @@ func TestRetriesAreSiblings(t *testing.T) {
 	if got := attributesOf(server); got["status"] != "Unset" || got["error.type"] != "" || got["outrigger.attempts"] != "3" {
 		t.Errorf("a handled retry shows in the request: %v", got)
 	}
-	for n, want := range []struct{ count, reason string }{{"", ""}, {"1", "connect_refused"}, {"2", "reset"}} {
+	for n, want := range []struct{ count, reason string }{{"", ""}, {"1", "connect_refused"}, {"2", "hedge"}} {
 		s := stub(t, spans, trace.SpanKindClient, n)
 		got := attributesOf(s)
 		if got["http.request.resend_count"] != want.count || got["outrigger.retry.reason"] != want.reason {
@@ -197,7 +237,7 @@ func TestRetriesAreSiblings(t *testing.T) {
 			t.Errorf("attempt %d carried %s", n, seen[n])
 		}
 	}
-	if got := sums(t, rig.with(Upstream{Name: "web", Protocol: "http", Meter: new(proxy.Meter)}).collect(t), retries); got["reason=connect_refused,outrigger.upstream.name=web"] != 1 {
+	if got := sums(t, rig.with(Upstream{Name: "web", Protocol: "http", Meter: new(proxy.Meter)}).collect(t), retries); got["reason=connect_refused,outrigger.upstream.name=web"] != 1 || got["reason=hedge,outrigger.upstream.name=web"] != 1 {
 		t.Errorf("retries: %v", got)
 	}
 }

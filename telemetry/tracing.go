@@ -65,7 +65,7 @@ func (t *tracing) start(x *exchange, r *message.Request, ctx context.Context, mo
 	ctx, started := t.tracer.Start(ctx, spanName(x.method), append(t.server[:1:1], more...)...)
 	x.trace.ctx = ctx
 	if started.IsRecording() {
-		x.span = &span{started, exchangeAttributes(x, r)}
+		x.span.Span, x.span.attrs = started, appendExchange(x.span.attrs, x, r)
 	}
 }
 
@@ -83,10 +83,10 @@ func (c *carriage) attempt(a *attempt, out *message.Request, server *lb.Server, 
 		return
 	}
 	ctx := c.ctx
-	if a.exchange.span != nil {
+	if a.exchange.span.recorded() {
 		var started trace.Span
 		ctx, started = c.tracing.tracer.Start(ctx, spanName(a.method), c.tracing.client...)
-		a.ctx, a.span = ctx, &span{started, attemptAttributes(a, out, server, number, reason)}
+		a.ctx, a.span.Span, a.span.attrs = ctx, started, appendAttempt(a.span.attrs, a, out, server, number, reason)
 	}
 	c.tracing.inject(ctx, &out.Header)
 }

@@ -63,6 +63,7 @@ func (u *Upstream) spec() spec {
 			one("subset", u.Subset.spec),
 			one("health", u.Health.spec),
 			one("retry", u.Retry.spec),
+			one("connections", u.Connections.spec),
 			one("timeouts", func() spec { return u.Timeouts.spec(&u.Protocol) }),
 			one("limits", func() spec { return u.Limits.spec(&u.Protocol) }),
 		},
@@ -100,6 +101,15 @@ func (r *Retry) spec() spec {
 		count("max", &r.Max, 2),
 		whole("budget_percent", &r.BudgetPercent, 20, 0, 100),
 		count("budget_per_second", &r.BudgetPerSecond, 10),
+	}}
+}
+
+func (c *Connections) spec() spec {
+	return spec{fields: []field{
+		duration("idle", &c.Idle, time.Minute, atLeast(time.Second)),
+		whole("max_idle", &c.MaxIdle, 512, 1, 65535),
+		duration("max_age", &c.MaxAge, 0),
+		whole("warm", &c.Warm, 0, 0, 64),
 	}}
 }
 

@@ -39,11 +39,18 @@ func (a *attempt) begin(x *exchange, number int, reason string) {
 func (a *attempt) end() {
 	a.leave()
 	a.lease.Release()
-	if a.trace != nil {
-		a.result.Took = a.now - a.from
-		a.trace.End(a.result)
-		a.trace = nil
+	a.report()
+}
+
+// report tells how the try went.
+func (a *attempt) report() {
+	if a.trace == nil {
+		return
 	}
+	a.result.Took = a.now - a.from
+	a.exchange.now = max(a.exchange.now, a.now)
+	a.trace.End(a.result)
+	a.trace = nil
 }
 
 // carry brings the server's answer, of which the head is there, to the client.
@@ -121,6 +128,11 @@ func (a *attempt) send(b outbound) error {
 		return err
 	}
 	if all {
+		if !a.hedge {
+			now := a.http.clock.Now()
+			a.exchange.result.Own += now - a.now
+			a.now = now
+		}
 		a.sent(a.now)
 	} else {
 		a.body.carry(b)

@@ -24,6 +24,7 @@ type connection struct {
 
 	session *session // nil while nothing is at hand
 	ending  bool     // no further request is read
+	broken  bool     // its end must not look like one
 	begun   bool     // some request was read
 	after   step     // what to do when arrived returned false
 
@@ -71,7 +72,7 @@ func (c *connection) serve() {
 	c.idles(c.server.clock.Now())
 	for {
 		c.after = closing
-		if err := c.sock.WhenReadable(c.arrive); err != nil {
+		if err := c.sock.WhenBytes(c.arrive); err != nil {
 			break
 		}
 		on := false
@@ -94,7 +95,7 @@ func (c *connection) serve() {
 	if c.late.Load() && c.session != nil {
 		c.refuse(&failure{kind: BadRequest, status: 408, err: errLate, blameless: true})
 	}
-	if c.ending {
+	if c.ending && !c.broken {
 		c.part()
 	}
 	c.release()

@@ -159,7 +159,7 @@ func echoTCP(t *testing.T) string {
 	return address
 }
 
-func TestTCPHalfClose(t *testing.T) {
+func TestB8HalfCloseOfTCP(t *testing.T) {
 	f := startTCP(t, defaults(), refusing(t), echoTCP(t))
 	conn, err := net.Dial("tcp", f.address)
 	if err != nil {
@@ -185,7 +185,7 @@ func TestTCPHalfClose(t *testing.T) {
 }
 
 // The other direction: the backend ends first, and still gets what comes.
-func TestTCPHalfCloseOfTheBackend(t *testing.T) {
+func TestB8HalfCloseOfATCPBackend(t *testing.T) {
 	got := make(chan string, 1)
 	address, _ := rawBackend(t, func(conn net.Conn, r *bufio.Reader) {
 		_, _ = io.WriteString(conn, "bye")

@@ -72,7 +72,7 @@ func (x *exchange) begin(c inbound, r *message.Request, ip string) {
 	x.http.Meter.Active.Add(1)
 	x.trace = x.http.Observer.Begin(r)
 	x.within(&x.deadlines.total, x.now, x.http.Timeouts.Request)
-	x.alarm.Earlier(x.start + glance)
+	x.within(&x.deadlines.glance, x.now, glance)
 	x.body.begin(x)
 }
 
@@ -92,18 +92,31 @@ func (x *exchange) end() {
 	if x.cut {
 		x.client.Abort()
 	}
+	x.report()
+	x.http.Meter.Active.Add(-1)
+	x.forget()
+}
+
+// report tells how the exchange went. Where it goes on as a tunnel that is when
+// the tunnel begins, since how long one lasts is no matter of how quick a
+// server is.
+func (x *exchange) report() {
+	if x.trace == nil {
+		return
+	}
+	now := x.http.clock.Now()
+	x.result.Took = now - x.start
+	x.result.Own += now - x.now
+	x.result.Received = x.body.received
+	x.now = now
 	m := x.http.Meter
-	x.now = x.http.clock.Now()
-	x.result.Took = x.now - x.start
 	m.Took.Add(x.result.Took)
 	m.Requests.Add(1)
 	if x.result.Status >= 500 || x.result.Error != "" {
 		m.Errors.Add(1)
 	}
-	x.result.Received = x.body.received
 	x.trace.End(x.result)
-	m.Active.Add(-1)
-	x.forget()
+	x.trace = nil
 }
 
 // reject answers what came in instead of a request that can be understood.
@@ -179,7 +192,7 @@ func (x *exchange) ask(after *failure) (*attempt, *failure) {
 		reason = string(after.kind)
 	}
 	if after != nil || x.ctx != nil { // time has passed
-		x.now = x.http.clock.Now()
+		x.catchUp()
 	}
 	a.from, a.now = x.now, x.now
 	a.begin(x, x.result.Attempts, reason)
@@ -192,6 +205,15 @@ func (x *exchange) ask(after *failure) (*attempt, *failure) {
 		return a, a.fail(f)
 	}
 	return a, nil
+}
+
+// catchUp reads the clock where it may have been a place that was waited for.
+func (x *exchange) catchUp() {
+	now := x.http.clock.Now()
+	if x.ctx == nil {
+		x.result.Own += now - x.now
+	}
+	x.now = now
 }
 
 // close ends the attempts of one round.
@@ -211,6 +233,7 @@ func (x *exchange) close() {
 // last failed. It may have waited for one until the client had enough of it, or
 // we.
 func (x *exchange) unplaced(err error, last *failure) {
+	x.catchUp()
 	if last != nil {
 		x.http.budget.refund()
 	}

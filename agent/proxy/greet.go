@@ -10,9 +10,9 @@ import (
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/socket"
 )
 
-// ProxyProtocol is how a TCP server tells and is told who is behind a
+// Preface is how a TCP server tells and is told who is behind a
 // connection. The zero value does neither.
-type ProxyProtocol struct {
+type Preface struct {
 	// Accept wants every connection to begin with a PROXY header, of either
 	// version; one without it is closed, since to guess would let anybody be
 	// anyone.
@@ -25,7 +25,7 @@ type ProxyProtocol struct {
 }
 
 // trusts tells whether a header from there is believed.
-func (p *ProxyProtocol) trusts(from net.Addr) bool {
+func (p *Preface) trusts(from net.Addr) bool {
 	tcp, ok := from.(*net.TCPAddr)
 	if !ok {
 		return true

@@ -76,7 +76,7 @@ func TestProxyProtocolSentAtOnce(t *testing.T) {
 
 func TestProxyProtocolAccepted(t *testing.T) {
 	o := defaults()
-	o.Proxy = ProxyProtocol{Accept: true, Trusted: loopback, Send: 1}
+	o.Proxy = Preface{Accept: true, Trusted: loopback, Send: 1}
 	f := startTCP(t, o, teller(t))
 	const who = "PROXY TCP4 192.0.2.1 192.0.2.2 1234 80\r\n"
 	v2 := string(proxyproto.AppendV2(nil, proxyproto.Header{
@@ -120,7 +120,7 @@ func TestProxyProtocolRefused(t *testing.T) {
 			address, asked := rawBackend(t, func(net.Conn, *bufio.Reader) {})
 			o := defaults()
 			o.Timeouts.Header = 50 * time.Millisecond
-			o.Proxy = ProxyProtocol{Accept: true, Trusted: row.trusted}
+			o.Proxy = Preface{Accept: true, Trusted: row.trusted}
 			f := startTCP(t, o, address)
 			conn := dialed(t, f)
 			_, _ = io.WriteString(conn, row.send)
@@ -139,7 +139,7 @@ func TestProxyProtocolRefused(t *testing.T) {
 // A drain does not wait for headers, nor is their absence an error then.
 func TestProxyProtocolDrain(t *testing.T) {
 	o := defaults()
-	o.Proxy = ProxyProtocol{Accept: true, Trusted: loopback}
+	o.Proxy = Preface{Accept: true, Trusted: loopback}
 	f := startTCP(t, o, teller(t))
 	conn := dialed(t, f)
 	_, _ = io.WriteString(conn, "PROXY ")
@@ -154,7 +154,7 @@ func TestProxyProtocolDrain(t *testing.T) {
 // A client of a unix socket has no address, and is trusted by the file's mode.
 func TestProxyProtocolOfAUnixSocket(t *testing.T) {
 	o := defaults()
-	o.Proxy = ProxyProtocol{Accept: true, Send: 1}
+	o.Proxy = Preface{Accept: true, Send: 1}
 	f := startTCP(t, o, teller(t))
 	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
 	if err != nil {

@@ -31,8 +31,11 @@ type HTTP struct {
 	heads    http1.Limits
 	slots    chan struct{} // one for each connection, where they are limited
 
-	running sync.WaitGroup // connections, and the clock
+	crew    crew            // which serves connections
+	running sync.WaitGroup  // the clock
+	ctx     context.Context // of what goes on beside requests
 	stop    context.CancelFunc
+	halt    context.CancelFunc // of the clock
 
 	mu    sync.Mutex
 	conns map[*connection]struct{}
@@ -61,9 +64,13 @@ func NewHTTP(o Options) *HTTP {
 	if o.Limits.MaxConnections > 0 {
 		h.slots = make(chan struct{}, o.Limits.MaxConnections)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	h.stop = stop
-	h.running.Go(func() { h.clock.Run(ctx) })
+	h.ctx, h.stop = context.WithCancel(context.Background())
+	ticking, halt := context.WithCancel(context.Background())
+	h.halt = halt
+	h.running.Go(func() { h.clock.Run(ticking) })
+	for _, s := range o.Balancer.AllStats() {
+		h.Added(s.Server)
+	}
 	return h
 }
 
@@ -82,7 +89,7 @@ func (h *HTTP) welcome(conn net.Conn) {
 	h.mu.Lock()
 	h.conns[c] = struct{}{}
 	h.mu.Unlock()
-	h.running.Go(c.serve)
+	h.crew.do(c.serve)
 }
 
 // farewell is the end of one.
@@ -111,6 +118,7 @@ const linger = time.Second
 // Drain implements Server.
 func (h *HTTP) Drain(ctx context.Context) {
 	h.draining.Store(true)
+	h.stop()
 	h.each((*connection).announce)
 	timer := time.NewTimer(linger)
 	defer timer.Stop()
@@ -119,12 +127,13 @@ func (h *HTTP) Drain(ctx context.Context) {
 	h.await(ctx, nil)
 	h.each((*connection).cut)
 	h.tunnels.drain(ctx)
+	h.crew.close()
 	h.pool.close()
 	h.trunks.close()
 	if h.pace != nil {
 		h.pace.close()
 	}
-	h.stop()
+	h.halt()
 	h.running.Wait()
 }
 

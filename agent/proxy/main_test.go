@@ -58,6 +58,8 @@ func start(t testing.TB, o Options, serve func(Options) Server, backends ...stri
 	t.Helper()
 	if o.Balancer == nil {
 		o.Balancer = lb.New(inOrder{}, lb.WithHealth(lb.Health{Ejection: health.Ejection{}}))
+	}
+	if len(backends) > 0 {
 		for i, address := range backends {
 			if err := o.Balancer.Add(lb.Server{ID: fmt.Sprint(i), Address: address}); err != nil {
 				t.Fatal(err)

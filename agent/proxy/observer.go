@@ -20,8 +20,8 @@ type Exchange interface {
 	// of out, such as those that carry a trace. Number counts from 0; the
 	// reason is why the try before failed, "" for the first.
 	Attempt(out *message.Request, server *lb.Server, number int, reason string) Attempt
-	// End is called once, when the answer has been sent or given up. The
-	// exchange is not used any more then.
+	// End is called once, when the answer has been sent or given up, or has
+	// become a tunnel. The exchange is not used any more then.
 	End(Result)
 }
 
@@ -39,6 +39,7 @@ type Result struct {
 	GRPC      int           // the gRPC status, -1 when it is no gRPC or none was received
 	Attempts  int           // tries made (of an exchange)
 	Took      time.Duration // from beginning to end; of a try, to its last wait for the backend
+	Own       time.Duration // of an exchange's Took, what went by here: neither waiting for a place nor at a backend
 	Received  int64         // bytes of the request's body that came from the app
 	Sent      int64         // bytes of the answer's body that went to the app
 }

@@ -17,8 +17,11 @@ type origin struct {
 	pool    *pool
 	address string
 	sock    *socket.Conn
-	since   time.Duration // when it was last taken up, by the clock
+	born    time.Duration // when it was made, by the clock
+	since   time.Duration // when it was last taken up
 	secured uint64        // the generation of what TLS was made with
+	older   *origin       // of those that are idle, see pool
+	newer   *origin
 
 	method  []byte // of the request
 	out     []byte // of the request, what is not sent yet
@@ -170,7 +173,7 @@ func (o *origin) parse(end int, r *message.Response) error {
 	if r.Status < 200 && r.Status != 101 {
 		return nil
 	}
-	o.answer, o.last = r, r.Last
+	o.answer, o.last = r, r.Last || r.Status == 101 // after which it speaks something else
 	if r.UntilEOF {
 		o.framing.ResetUntilEOF()
 	} else {
@@ -243,6 +246,10 @@ func (o *origin) Release() {
 	o.free()
 	o.answer, o.method = nil, nil
 	if keep {
+		if !o.reused {
+			o.reused = true
+			o.pool.tls.Worked(o.address)
+		}
 		o.pool.put(o)
 		return
 	}

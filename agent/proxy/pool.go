@@ -13,16 +13,24 @@ import (
 	"github.com/outrigger-sidecar/outrigger/lb/health"
 )
 
-// idleBackend is how long a connection to a server is kept without work. It is
-// short, since a server that closes one first can cost a request.
-const idleBackend = 60 * time.Second
+// Keeping says how connections to servers are kept for the next request.
+type Keeping struct {
+	Idle time.Duration // how long without work; 0: 60 s. Short, since a server that closes one first can cost a request
+	Most int           // of an upstream, without work; 0: 512. Beyond it the one goes that has been idle longest
+	Age  time.Duration // how long in all; 0: for ever
+	Warm int           // made to each server ahead of the first request
+}
 
-// mostIdle bounds the connections to one server that are kept.
-const mostIdle = 512
+const (
+	defaultIdle = 60 * time.Second
+	defaultMost = 512
+)
 
-// pool keeps connections of HTTP/1.1 to servers for the next request. The one
-// that was used last goes first, so that those which are too many grow old.
+// pool keeps connections of HTTP/1.1 to servers for the next request. To each
+// server the one that was used last goes first, so that those which are too
+// many grow old.
 type pool struct {
+	Keeping
 	dialer
 	meter *Meter
 	heads http1.Limits
@@ -30,18 +38,32 @@ type pool struct {
 	alarm socket.Alarm
 
 	mu     sync.Mutex
-	idle   map[string][]*origin // by address
+	idle   map[string][]*origin // by address, the one used last at the end
+	oldest *origin              // of all, and from there on by origin.newer
+	newest *origin
+	count  int
 	closed bool
 }
 
 func newPool(o Options, clock *socket.Clock) *pool {
 	p := &pool{
-		dialer: newDialer(o), meter: o.Meter, clock: clock,
+		Keeping: o.Keeping, dialer: newDialer(o), meter: o.Meter, clock: clock,
 		heads: http1.Limits{Bytes: o.Limits.MaxHeaderBytes},
 		idle:  make(map[string][]*origin),
 	}
+	p.Idle = idleOf(o.Keeping)
+	if p.Most == 0 {
+		p.Most = defaultMost
+	}
 	clock.Add(&p.alarm, p.sweep)
 	return p
+}
+
+func idleOf(k Keeping) time.Duration {
+	if k.Idle == 0 {
+		return defaultIdle
+	}
+	return k.Idle
 }
 
 // take is a connection to address that has served before, nil for none.
@@ -55,35 +77,82 @@ func (p *pool) take(address string) *origin {
 	o := all[len(all)-1]
 	all[len(all)-1] = nil
 	p.idle[address] = all[:len(all)-1]
+	p.unlink(o)
 	return o
 }
 
 // put keeps o for another request.
 func (p *pool) put(o *origin) {
-	if !o.reused {
-		o.reused = true
-		p.tls.Worked(o.address)
-	}
-	at := o.since + idleBackend
+	at := o.since + p.Idle
+	var surplus *origin
 	p.mu.Lock()
-	if all := p.idle[o.address]; !p.closed && len(all) < mostIdle && !p.stale(o.secured) {
-		p.idle[o.address] = append(all, o)
-		p.mu.Unlock()
-		p.alarm.Earlier(at)
-		return
+	if p.closed || p.stale(o.secured) || p.Age > 0 && o.since-o.born >= p.Age {
+		surplus = o
+	} else {
+		p.idle[o.address] = append(p.idle[o.address], o)
+		p.link(o)
+		if p.count > p.Most {
+			surplus = p.drop()
+		}
 	}
 	p.mu.Unlock()
-	o.close()
+	p.alarm.Earlier(at)
+	if surplus != nil {
+		surplus.close()
+	}
+}
+
+func (p *pool) link(o *origin) {
+	o.older = p.newest
+	if p.newest == nil {
+		p.oldest = o
+	} else {
+		p.newest.newer = o
+	}
+	p.newest = o
+	p.count++
+}
+
+func (p *pool) unlink(o *origin) {
+	if o.older == nil {
+		p.oldest = o.newer
+	} else {
+		o.older.newer = o.newer
+	}
+	if o.newer == nil {
+		p.newest = o.older
+	} else {
+		o.newer.older = o.older
+	}
+	o.older, o.newer = nil, nil
+	p.count--
+}
+
+// drop takes out the one that has been idle longest, which is the first to its
+// address too.
+func (p *pool) drop() *origin {
+	o := p.oldest
+	all := p.idle[o.address]
+	copy(all, all[1:])
+	all[len(all)-1] = nil
+	if all = all[:len(all)-1]; len(all) > 0 {
+		p.idle[o.address] = all
+	} else {
+		delete(p.idle, o.address)
+	}
+	p.unlink(o)
+	return o
 }
 
 // dial makes a connection to address.
 func (p *pool) dial(ctx context.Context, address string) (*origin, error) {
-	conn, generation, err := p.dialer.dial(ctx, address, secure.HTTP1)
+	conn, secured, err := p.dialer.dial(ctx, address, secure.HTTP1)
 	if err != nil {
 		return nil, err
 	}
 	p.meter.Backends.Add(1)
-	return &origin{pool: p, address: address, sock: socket.New(conn), secured: generation}, nil
+	now := p.clock.Now()
+	return &origin{pool: p, address: address, sock: socket.New(conn), born: now, since: now, secured: secured}, nil
 }
 
 func dial(ctx context.Context, address string, timeout time.Duration) (net.Conn, error) {
@@ -92,12 +161,28 @@ func dial(ctx context.Context, address string, timeout time.Duration) (net.Conn,
 	return nd.DialContext(ctx, network, addr)
 }
 
+// warm makes connections to an address ahead of the first request. Who cannot
+// be reached is left for the first request to find out.
+func (p *pool) warm(ctx context.Context, address string) {
+	for range p.Warm {
+		o, err := p.dial(ctx, address)
+		if err != nil {
+			return
+		}
+		o.reused = true // it may prove stale as others do
+		p.put(o)
+	}
+}
+
 // forget closes what is kept to an address: its server is gone, or has closed
 // one of them.
 func (p *pool) forget(address string) {
 	p.mu.Lock()
 	all := p.idle[address]
 	delete(p.idle, address)
+	for _, o := range all {
+		p.unlink(o)
+	}
 	p.mu.Unlock()
 	for _, o := range all {
 		o.close()
@@ -113,6 +198,7 @@ func (p *pool) renew() {
 			if !p.stale(o.secured) {
 				return false
 			}
+			p.unlink(o)
 			old = append(old, o)
 			return true
 		})
@@ -127,38 +213,29 @@ func (p *pool) renew() {
 func (p *pool) close() {
 	p.clock.Remove(&p.alarm)
 	p.mu.Lock()
-	all := p.idle
-	p.idle, p.closed = nil, true
+	p.closed = true
 	p.mu.Unlock()
-	for _, list := range all {
-		for _, o := range list {
-			o.close()
-		}
-	}
+	p.sweep(never)
 }
 
-// sweep closes what has been idle for too long. The oldest come first.
+const never = time.Duration(1<<63 - 1)
+
+// sweep closes what has been idle for too long.
 func (p *pool) sweep(now time.Duration) (next time.Duration) {
-	var old []*origin
-	p.mu.Lock()
-	for address, all := range p.idle {
-		n := 0
-		for n < len(all) && all[n].since+idleBackend <= now {
-			n++
+	for {
+		p.mu.Lock()
+		if p.oldest == nil {
+			p.mu.Unlock()
+			return 0
 		}
-		old = append(old, all[:n]...)
-		if n == len(all) {
-			delete(p.idle, address)
-			continue
+		if now != never {
+			if at := p.oldest.since + p.Idle; at > now {
+				p.mu.Unlock()
+				return at
+			}
 		}
-		p.idle[address] = append(all[:0], all[n:]...)
-		if at := all[0].since + idleBackend; next == 0 || at < next {
-			next = at
-		}
-	}
-	p.mu.Unlock()
-	for _, o := range old {
+		o := p.drop()
+		p.mu.Unlock()
 		o.close()
 	}
-	return next
 }

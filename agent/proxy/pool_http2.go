@@ -16,6 +16,7 @@ import (
 type streamPool struct {
 	dialer
 	meter   *Meter
+	idle    time.Duration
 	options http2.ClientOptions
 	clock   *socket.Clock
 	alarm   socket.Alarm
@@ -34,7 +35,7 @@ type trunk struct {
 
 func newStreamPool(o Options, clock *socket.Clock) *streamPool {
 	p := &streamPool{
-		dialer: newDialer(o), meter: o.Meter, clock: clock, lines: make(map[string]*trunk),
+		dialer: newDialer(o), idle: idleOf(o.Keeping), meter: o.Meter, clock: clock, lines: make(map[string]*trunk),
 		options: http2.ClientOptions{MaxHeaderBytes: o.Limits.MaxHeaderBytes, Stall: o.Timeouts.Idle, TLS: o.TLS != nil},
 	}
 	p.options.Closed = func(error) { p.meter.Backends.Add(-1) }
@@ -59,7 +60,7 @@ func (p *streamPool) open(ctx func() context.Context, address string) (*http2.Cl
 	if s, _ := p.find(address); s != nil {
 		return s, nil
 	}
-	conn, generation, err := p.dialer.dial(waits, address, secure.HTTP2)
+	conn, secured, err := p.dialer.dial(waits, address, secure.HTTP2)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +71,7 @@ func (p *streamPool) open(ctx func() context.Context, address string) (*http2.Cl
 		c.Close()
 		return nil, err
 	}
-	p.keep(t, c, generation)
+	p.keep(t, c, secured)
 	return s, nil
 }
 
@@ -99,16 +100,16 @@ func (p *streamPool) find(address string) (*http2.ClientStream, *trunk) {
 	return nil, t
 }
 
-func (p *streamPool) keep(t *trunk, c *http2.Client, generation uint64) {
+func (p *streamPool) keep(t *trunk, c *http2.Client, secured uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.stale(generation) { // by now
+	if p.stale(secured) { // by now
 		p.old = append(p.old, c)
 		p.alarm.Earlier(p.clock.Now() + oldEvery)
 		return
 	}
 	t.clients = append(t.clients, c)
-	p.alarm.Earlier(p.clock.Now() + idleBackend)
+	p.alarm.Earlier(p.clock.Now() + p.idle)
 }
 
 // sweep closes connections that carry nothing for too long.
@@ -117,14 +118,14 @@ func (p *streamPool) sweep(now time.Duration) (next time.Duration) {
 	defer p.mu.Unlock()
 	for address, t := range p.lines {
 		t.clients = slices.DeleteFunc(t.clients, func(c *http2.Client) bool {
-			if used := c.LastUsed(); c.Alive() && (used.IsZero() || time.Since(used) < idleBackend) {
+			if used := c.LastUsed(); c.Alive() && (used.IsZero() || time.Since(used) < p.idle) {
 				return false
 			}
 			c.Close()
 			return true
 		})
 		if len(t.clients) > 0 {
-			next = now + idleBackend/4
+			next = now + p.idle/4
 		} else if len(t.dialling) == 0 {
 			delete(p.lines, address)
 		}

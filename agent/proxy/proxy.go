@@ -40,9 +40,10 @@ type Options struct {
 	TLS      *secure.Client // to backends; nil: in the clear. It outlives the server
 	HashOn   string         // HTTP only; see keyOf. "" means client_ip
 	Sticky   Sticky         // HTTP only
-	Proxy    ProxyProtocol  // TCP only
+	Proxy    Preface        // TCP only
 	Removal  Removal        // TCP only
 	Retry    Retry
+	Keeping  Keeping // HTTP only
 	Timeouts Timeouts
 	Limits   Limits
 }

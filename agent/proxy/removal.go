@@ -23,21 +23,33 @@ const (
 	Close RemovalMode = "close" // at once
 )
 
-// Remover is a Server that wants to know which servers are removed from its
-// balancer. It is told after each removal, by whoever made it, so it must not
-// wait.
-type Remover interface {
+// Follower is a Server that wants to know which servers come to its balancer
+// and which go, and when the files of TLS are renewed. It is told afterwards, by
+// whoever made the change, so it must not wait.
+type Follower interface {
+	Added(*lb.Server)
 	Removed(*lb.Server)
+	Renewed()
 }
 
-// Removed implements Remover.
+// Added implements Follower.
+func (t *TCP) Added(*lb.Server) {}
+
+// Removed implements Follower.
 func (t *TCP) Removed(s *lb.Server) {
 	if t.Removal.Mode == Drain || t.Removal.Mode == Close {
 		t.tunnels.each(func(c carrier) { c.(*visit).removed(s) })
 	}
 }
 
-// Removed implements Remover. Requests under way go on.
+// Added implements Follower.
+func (h *HTTP) Added(s *lb.Server) {
+	if h.Keeping.Warm > 0 && h.Backend != H2C && h.Backend != H2 {
+		h.crew.do(func() { h.pool.warm(h.ctx, s.Address) })
+	}
+}
+
+// Removed implements Follower. Requests under way go on.
 func (h *HTTP) Removed(s *lb.Server) {
 	h.pool.forget(s.Address)
 	h.trunks.forget(s.Address)

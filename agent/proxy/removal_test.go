@@ -25,7 +25,7 @@ func removing(t *testing.T, r Removal, options ...func(*Options)) (f *front, toF
 	for _, option := range options {
 		option(&o)
 	}
-	var told Remover
+	var told Follower
 	o.Balancer = lb.New(inOrder{}, lb.WithHooks(lb.Hooks{Change: func(c lb.Change) {
 		if c.To.Rule == 2 {
 			told.Removed(c.Server)
@@ -38,8 +38,8 @@ func removing(t *testing.T, r Removal, options ...func(*Options)) (f *front, toF
 		}
 	}
 	f = startTCP(t, o)
-	told = f.server.(Remover)
-	toFirst, toSecond = dialed(t, f), nil
+	told = f.server.(Follower)
+	toFirst = dialed(t, f)
 	converse(t, toFirst, "hello")
 	toSecond = dialed(t, f)
 	converse(t, toSecond, "hello")
@@ -121,4 +121,39 @@ func TestRemovedAndSilent(t *testing.T) {
 	converse(t, first, "still here")
 	remove(t, f)
 	cutWithin(t, first, 2*time.Second)
+}
+
+// leaky picks like inOrder, and has a server removed right behind that, before
+// it is connected to.
+type leaky struct {
+	inOrder
+	remove func()
+}
+
+func (l leaky) Prepare(r lb.Roster) lb.Picker { return leakyPicker{l.inOrder.Prepare(r), l.remove} }
+
+type leakyPicker struct {
+	lb.Picker
+	remove func()
+}
+
+func (p leakyPicker) Pick(q lb.Query) int {
+	i := p.Picker.Pick(q)
+	p.remove()
+	return i
+}
+
+func TestRemovedWhileConnecting(t *testing.T) {
+	o := defaults()
+	o.Removal = Removal{Mode: Close}
+	o.Balancer = lb.New(leaky{remove: func() { _ = o.Balancer.Remove("0") }})
+	f := startTCP(t, o)
+	if err := o.Balancer.Add(lb.Server{ID: "0", Address: parrot(t)}); err != nil {
+		t.Fatal(err)
+	}
+	cutWithin(t, dialed(t, f), 2*time.Second)
+	settled(t, f)
+	if f.Meter.Took.Load().Quantile(1) == 0 || f.Meter.Errors.Load() != 0 {
+		t.Errorf("it did not connect, or counted %v", f.Meter.Failures())
+	}
 }

@@ -31,12 +31,13 @@ type session struct {
 }
 
 const (
-	leastInput = 4 << 10  // enough for nearly all heads
-	mostOutput = 16 << 10 // what is gathered before it is sent
+	leastInput  = 4864     // bytes: enough for nearly all heads, and no power of two, so that caches can hold many
+	mostOutput  = 16 << 10 // what is gathered before it is sent
+	leastOutput = 2688
 )
 
 func newSession(h *HTTP) *session {
-	s := &session{in: make([]byte, 0, leastInput), out: make([]byte, 0, leastInput)}
+	s := &session{in: make([]byte, 0, leastInput), out: make([]byte, 0, leastOutput)}
 	s.exchange.http = h
 	return s
 }
@@ -218,7 +219,8 @@ func (s *session) Finish(trailer *message.Header) error {
 func (s *session) Abort() {
 	s.ending = true
 	if s.endless {
-		s.sock.Reset()
+		s.broken = true
+		s.sock.BreakOnClose()
 	}
 }
 

@@ -16,7 +16,7 @@ type TCP struct {
 	budget  *budget
 	tunnels *tunnels      // visits
 	slots   chan struct{} // for connections; nil: there is no limit
-	wg      sync.WaitGroup
+	crew    crew          // which serves connections
 
 	clock   *socket.Clock
 	running sync.Once
@@ -38,7 +38,7 @@ func NewTCP(o Options) *TCP {
 // Serve implements Server.
 func (t *TCP) Serve(l net.Listener) error {
 	t.running.Do(func() { t.ticking.Go(func() { t.clock.Run(t.ctx) }) })
-	if err := accept(l, t.slots, func(conn net.Conn) { t.wg.Go(func() { t.handle(conn) }) }); err != nil {
+	if err := accept(l, t.slots, func(conn net.Conn) { t.crew.do(func() { t.handle(conn) }) }); err != nil {
 		return fmt.Errorf("upstream %q: %w", t.Upstream, err)
 	}
 	return nil
@@ -48,7 +48,7 @@ func (t *TCP) Serve(l net.Listener) error {
 // waits for connections to end until ctx does, and cuts the rest.
 func (t *TCP) Drain(ctx context.Context) {
 	t.tunnels.drain(ctx)
-	t.wg.Wait()
+	t.crew.close()
 	t.cancel()
 	t.ticking.Wait()
 }

@@ -73,3 +73,17 @@ func TestTCPConnectTimeout(t *testing.T) {
 		t.Errorf("counted %v", f.Meter.Failures())
 	}
 }
+
+// A drain does not wait for a backend to answer.
+func TestTCPDrainEndsAConnect(t *testing.T) {
+	o := defaults()
+	o.Timeouts.Connect = time.Minute
+	f := startTCP(t, o, blackhole(t))
+	conn := dialed(t, f)
+	within(t, "it connects", func() bool { return statsOf(t, f, 0).Active == 1 })
+	f.stop(cancelled(t))
+	cutWithin(t, conn, time.Second)
+	if f.Meter.Errors.Load() != 0 || statsOf(t, f, 0).Failures != 0 {
+		t.Errorf("counted %v, %d against the backend", f.Meter.Failures(), statsOf(t, f, 0).Failures)
+	}
+}

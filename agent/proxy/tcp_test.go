@@ -243,6 +243,22 @@ func TestTCPSilenceIsOfBothDirections(t *testing.T) {
 	}
 }
 
+// What is quiet for a while, and looked at for that, may go on.
+func TestTCPQuietIsNotSilent(t *testing.T) {
+	o := defaults()
+	o.Timeouts.Tunnel = 3 * quiet / 2
+	f := startTCP(t, o, parrot(t))
+	conn := dialed(t, f)
+	converse(t, conn, "hello")
+	begin := time.Now()
+	time.Sleep(quiet + quiet/4)
+	converse(t, conn, "still here")
+	cutWithin(t, conn, 3*quiet)
+	if took := time.Since(begin); took < 2*quiet {
+		t.Errorf("it was cut after %v", took)
+	}
+}
+
 // scripted is a listener whose Accept fails, as it does without descriptors.
 type scripted struct {
 	net.Listener

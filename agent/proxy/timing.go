@@ -15,6 +15,7 @@ const glance = 50 * time.Millisecond
 
 // deadlines are moments by the clock; 0: none.
 type deadlines struct {
+	glance  atomic.Int64 // when to look for the client
 	total   atomic.Int64 // of the exchange
 	upload  atomic.Int64 // of the next byte from the client
 	answer  atomic.Int64 // of the next byte from the backend
@@ -68,7 +69,12 @@ func (x *exchange) look(now time.Duration) (next time.Duration) {
 	if !x.active {
 		return 0
 	}
-	next = now + glance
+	next = now + time.Hour
+	glances := passed(&x.deadlines.glance, now, &next)
+	if glances {
+		next = now + glance
+		x.deadlines.glance.Store(int64(next))
+	}
 	switch {
 	case x.cause != nil:
 	case passed(&x.deadlines.total, now, &next):
@@ -86,7 +92,7 @@ func (x *exchange) look(now time.Duration) (next time.Duration) {
 	case passed(&x.deadlines.hedge, now, &next):
 		x.deadlines.hedge.Store(0)
 		x.hedges.Go(x.hedge)
-	case x.client.Gone():
+	case glances && x.client.Gone():
 		x.stopLocked(clientGone)
 	}
 	if x.cause != nil && (x.writing.Load() || x.cause.gone) {

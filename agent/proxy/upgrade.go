@@ -37,6 +37,8 @@ func (a *attempt) switchProtocols() *failure {
 		app: s.sock, backend: o.sock, aheadOfApp: s.in[s.used:], aheadOfBackend: o.data,
 		silence: a.http.Timeouts.Tunnel, clock: a.http.clock, sent: &a.http.Meter.Sent, received: &a.http.Meter.Received,
 	}
+	a.report()
+	a.exchange.report()
 	done, ok := a.http.tunnels.add(r)
 	if !ok {
 		return nil // draining

@@ -32,7 +32,7 @@ func TestIgnoredChecks(t *testing.T) {
 		{"a part of a name", checks, []string{"web", "HTTP", ""}, health.Critical, "http"},
 		{"maintenance is no check", maintenance, []string{"_node_maintenance", "Node Maintenance Mode", "http"}, health.Maintenance, "_node_maintenance"},
 	} {
-		s := snapshotOf([]*api.ServiceEntry{entry(func(e *api.ServiceEntry) { e.Checks = tt.checks })}, Query{Ignore: IgnoreOf(tt.ignore)})
+		s := snapshotFrom([]*api.ServiceEntry{entry(func(e *api.ServiceEntry) { e.Checks = tt.checks })}, Query{Ignore: IgnoreOf(tt.ignore)})
 		if d := s.Instances[0].Declared; d.Status != tt.want || d.Check != tt.by {
 			t.Errorf("%s: %v by %q", tt.name, d.Status, d.Check)
 		}
@@ -49,7 +49,7 @@ func TestIgnoredChecks(t *testing.T) {
 // new change nothing for traffic.
 func TestChecksAreToldOf(t *testing.T) {
 	of := func(output string) discovery.Snapshot {
-		return snapshotOf([]*api.ServiceEntry{entry(func(e *api.ServiceEntry) {
+		return snapshotFrom([]*api.ServiceEntry{entry(func(e *api.ServiceEntry) {
 			e.Checks = api.HealthChecks{
 				{CheckID: "serfHealth", Name: "Serf Health Status", Status: "passing", Output: "Agent alive and reachable"}, nil,
 				{CheckID: "http", Name: "over HTTP", Status: "warning", ServiceID: "web-1", Output: output},

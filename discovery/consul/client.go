@@ -5,6 +5,7 @@ package consul
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"strings"
@@ -23,7 +24,7 @@ type Config struct {
 	Datacenter string
 	Namespace  string
 	Partition  string
-	Wait       time.Duration // of blocking queries; 0 means 60 s
+	Wait       time.Duration // of blocking queries, at the least; 0 means 60 s
 	TLS        TLS
 	// Reloaded is told that the token's file or those of TLS have changed, or
 	// why what is in them now cannot be used; nil tells nobody.
@@ -134,8 +135,17 @@ func set(field *string, value string) {
 // Address is where Consul is looked for.
 func (c *Client) Address() string { return c.address }
 
-// Wait is how long Consul is told to let a query wait.
-func (c *Client) Wait() time.Duration { return c.wait }
+// Wait is how long Consul is told to let a query wait at the most.
+func (c *Client) Wait() time.Duration { return min(c.wait+c.wait/2, waitLimit) }
+
+// waitLimit is what Consul itself takes at the most.
+const waitLimit = 10 * time.Minute
+
+// someWait is how long to let the next query wait: up to half longer than was
+// asked for, or queries that something has woken together would come back
+// together from then on. With what is read afresh, a watch so asks less than
+// once a minute.
+func (c *Client) someWait() time.Duration { return min(c.wait+rand.N(c.wait/2+1), waitLimit) }
 
 // Close gives back idle connections, and ends what looks at files.
 func (c *Client) Close() {

@@ -102,7 +102,7 @@ func TestErrorsAreSorted(t *testing.T) {
 		}
 		l.Close()
 		_, err = clientOf(t, Config{Address: l.Addr().String()}).Source(Query{Service: "web"}).Fetch(t.Context(), 0)
-		if known, ok := errors.AsType[*discovery.Error](err); !ok || known.Class != "network" || known.Limit != time.Second {
+		if known, ok := errors.AsType[*discovery.Error](err); !ok || known.Class != "network" || known.Pause != 0 {
 			t.Errorf("got %#v", err)
 		}
 	})
@@ -119,7 +119,7 @@ func TestNamesThatWouldAskForSomethingElse(t *testing.T) {
 	}
 }
 
-// An answer is bounded by what it unpacks to.
+// P9: an answer is bounded by what it unpacks to.
 func TestPackedAnswersAreBounded(t *testing.T) {
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)
@@ -176,7 +176,11 @@ func TestQueries(t *testing.T) {
 	if got.URL.Path != "/v1/health/service/web" || got.Header.Get("X-Consul-Token") != "secret" {
 		t.Errorf("asked %s with token %q", got.URL.Path, got.Header.Get("X-Consul-Token"))
 	}
-	want := map[string]string{"index": "41", "wait": "90000ms", "stale": "", "filter": `"v2" in Service.Tags`, "near": "_agent", "dc": "dc1"}
+	wait, _ := time.ParseDuration(got.URL.Query().Get("wait"))
+	if wait < 90*time.Second || wait > client.Wait() || client.Wait() != 135*time.Second {
+		t.Errorf("asked to wait for %v of %v", wait, client.Wait())
+	}
+	want := map[string]string{"index": "41", "wait": got.URL.Query().Get("wait"), "stale": "", "filter": `"v2" in Service.Tags`, "near": "_agent", "dc": "dc1"}
 	q := got.URL.Query()
 	for name, value := range want {
 		if !q.Has(name) || q.Get(name) != value {

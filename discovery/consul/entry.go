@@ -12,31 +12,51 @@ import (
 	"github.com/outrigger-sidecar/outrigger/discovery"
 )
 
-// snapshotOf makes instances of Consul's health entries. Each entry is taken
-// or left by itself: one odd instance must not cost the service the others.
-func snapshotOf(entries []*api.ServiceEntry, q Query) discovery.Snapshot {
-	var s discovery.Snapshot
-	ignored := q.ignored()
-	for _, e := range entries {
-		if e == nil || e.Node == nil || e.Service == nil {
-			s.Skipped = append(s.Skipped, "an entry without node or service")
-			continue
+// reading is what one of Consul's health entries comes to: an instance, and what
+// was odd about it, or why it is left out.
+type reading struct {
+	instance discovery.Instance
+	note     string // "" for none
+	skipped  string // why there is no instance, for people
+	foreign  bool   // it is nothing that could be an instance
+}
+
+// readingOf takes or leaves one entry.
+func readingOf(e *api.ServiceEntry, q Query, ignored map[string]bool) *reading {
+	if e == nil || e.Node == nil || e.Service == nil {
+		return &reading{skipped: "an entry without node or service"}
+	}
+	if e.Service.Kind != api.ServiceKindTypical {
+		return &reading{foreign: true} // proxies and gateways speak mutual TLS of the mesh
+	}
+	i, odd := instanceOf(e, q, ignored)
+	if q.Datacenter != "" {
+		i.ID = q.Datacenter + "/" + i.ID // nodes elsewhere may have the same names
+	}
+	if i.Address == "" {
+		return &reading{skipped: i.ID + ": no port and no socket is registered"}
+	}
+	f := &reading{instance: i}
+	if odd != "" {
+		f.note = i.ID + ": " + odd
+	}
+	return f
+}
+
+// snapshotOf puts together what was found. Each entry is taken or left by
+// itself: one odd instance must not cost the service the others.
+func snapshotOf(all []*reading) discovery.Snapshot {
+	s := discovery.Snapshot{Instances: make([]discovery.Instance, 0, len(all))}
+	for _, f := range all {
+		switch {
+		case f.skipped != "":
+			s.Skipped = append(s.Skipped, f.skipped)
+		case !f.foreign:
+			s.Instances = append(s.Instances, f.instance)
+			if f.note != "" {
+				s.Notes = append(s.Notes, f.note)
+			}
 		}
-		if e.Service.Kind != api.ServiceKindTypical {
-			continue // proxies and gateways speak mutual TLS of the mesh
-		}
-		i, odd := instanceOf(e, q, ignored)
-		if q.Datacenter != "" {
-			i.ID = q.Datacenter + "/" + i.ID // nodes elsewhere may have the same names
-		}
-		if i.Address == "" {
-			s.Skipped = append(s.Skipped, i.ID+": no port and no socket is registered")
-			continue
-		}
-		if odd != "" {
-			s.Notes = append(s.Notes, i.ID+": "+odd)
-		}
-		s.Instances = append(s.Instances, i)
 	}
 	slices.SortFunc(s.Instances, func(a, b discovery.Instance) int { return strings.Compare(a.ID, b.ID) })
 	s.Instances, s.Skipped = distinct(s.Instances, s.Skipped)
@@ -48,7 +68,7 @@ func snapshotOf(entries []*api.ServiceEntry, q Query) discovery.Snapshot {
 // distinct merges instances with one address, as are seen while a service is
 // registered anew under another ID, and drops a second one with the same ID.
 func distinct(sorted []discovery.Instance, skipped []string) ([]discovery.Instance, []string) {
-	var out []discovery.Instance
+	out := sorted[:0]
 	at := make(map[string]int, len(sorted)) // address → position in out
 	for _, i := range sorted {
 		if n := len(out); n > 0 && out[n-1].ID == i.ID {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/consul/api"
 
+	"github.com/outrigger-sidecar/outrigger/discovery"
 	"github.com/outrigger-sidecar/outrigger/lb/health"
 )
 
@@ -21,6 +22,15 @@ func entry(changes ...func(*api.ServiceEntry)) *api.ServiceEntry {
 		change(e)
 	}
 	return e
+}
+
+// snapshotFrom is what entries come to together.
+func snapshotFrom(entries []*api.ServiceEntry, q Query) discovery.Snapshot {
+	var all []*reading
+	for _, e := range entries {
+		all = append(all, readingOf(e, q, q.ignored()))
+	}
+	return snapshotOf(all)
 }
 
 func TestAddresses(t *testing.T) {
@@ -60,7 +70,7 @@ func TestAddresses(t *testing.T) {
 		{"a gateway", "", func(e *api.ServiceEntry) { e.Service.Kind = api.ServiceKindMeshGateway }, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := snapshotOf([]*api.ServiceEntry{entry(tt.change)}, Query{TaggedAddress: tt.tag})
+			s := snapshotFrom([]*api.ServiceEntry{entry(tt.change)}, Query{TaggedAddress: tt.tag})
 			got := ""
 			if len(s.Instances) > 0 {
 				got = s.Instances[0].Address
@@ -133,7 +143,7 @@ func TestSnapshotsAreSortedAndDistinct(t *testing.T) {
 			e.Checks = api.HealthChecks{{CheckID: "c", Status: status}}
 		})
 	}
-	s := snapshotOf([]*api.ServiceEntry{
+	s := snapshotFrom([]*api.ServiceEntry{
 		on("b", "web", 80, "passing"), on("a", "web", 81, "passing"), // the same ID on two nodes
 		on("c", "old", 90, "critical"), on("c", "new", 90, "passing"), // one address under two IDs
 		on("a", "web", 81, "passing"), // twice
@@ -190,7 +200,7 @@ func TestZones(t *testing.T) {
 		{"metadata that is not there", "service_meta:zone", "", entry(located, tagged)},
 		{"no metadata at all", "node_meta:rack", "", entry(located)},
 	} {
-		s := snapshotOf([]*api.ServiceEntry{tt.entry}, Query{ZoneFrom: tt.from})
+		s := snapshotFrom([]*api.ServiceEntry{tt.entry}, Query{ZoneFrom: tt.from})
 		if z := s.Instances[0].Zone; z != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, z, tt.want)
 		}
@@ -216,7 +226,7 @@ func TestPriorities(t *testing.T) {
 		{"service_meta:group", "", "first\x1b", 0, true},
 		{"node_meta:group", "99999999999999999999", "", 0, true},
 	} {
-		s := snapshotOf([]*api.ServiceEntry{entry(func(e *api.ServiceEntry) {
+		s := snapshotFrom([]*api.ServiceEntry{entry(func(e *api.ServiceEntry) {
 			e.Node.Meta, e.Service.Meta = map[string]string{"group": tt.node}, map[string]string{"group": tt.service}
 		})}, Query{PriorityFrom: tt.from})
 		if len(s.Instances) != 1 || len(s.Skipped) != 0 {
@@ -229,7 +239,7 @@ func TestPriorities(t *testing.T) {
 			t.Errorf("%+v: noted as %q", tt, s.Notes)
 		}
 	}
-	if s := snapshotOf([]*api.ServiceEntry{entry()}, Query{PriorityFrom: "service_meta:group"}); s.Instances[0].Priority != 0 || s.Notes != nil {
+	if s := snapshotFrom([]*api.ServiceEntry{entry()}, Query{PriorityFrom: "service_meta:group"}); s.Instances[0].Priority != 0 || s.Notes != nil {
 		t.Errorf("without metadata: %+v", s)
 	}
 }
@@ -285,7 +295,7 @@ func FuzzSnapshotOf(f *testing.F) {
 			return
 		}
 		q := Query{TaggedAddress: tag, ZoneFrom: zone, PriorityFrom: priority, Ignore: tag}
-		s := snapshotOf(entries, q)
+		s := snapshotFrom(entries, q)
 		addresses := make(map[string]bool)
 		for i, instance := range s.Instances {
 			if len(instance.Checks) > checksLimit {
@@ -299,7 +309,7 @@ func FuzzSnapshotOf(f *testing.F) {
 				t.Errorf("%q comes after %q", instance.ID, s.Instances[i-1].ID)
 			}
 		}
-		if again := snapshotOf(entries, q); !again.Equal(s) {
+		if again := snapshotFrom(entries, q); !again.Equal(s) {
 			t.Error("the same entries give another snapshot")
 		}
 	})

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"syscall"
 	"time"
 
 	"github.com/hashicorp/consul/api"
@@ -38,7 +37,7 @@ func (s source) sort(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		e.Class = "timeout"
 	case errors.Is(err, errHidden):
-		e.Class = "hidden"
+		e.Class, e.Sooner = "hidden", s.client.rotation.renewal()
 	case errors.Is(err, errNoLeader):
 		e.Class = "server"
 	case status.Code == http.StatusForbidden:
@@ -52,16 +51,6 @@ func (s source) sort(ctx context.Context, err error) error {
 		e.Class = "request"
 	case onTheWay:
 		e.Class = "network"
-		if nobody(err) {
-			e.Limit = time.Second
-		}
 	}
 	return e
-}
-
-// nobody tells whether there is no Consul at all, which looking for it again
-// does not burden.
-func nobody(err error) bool {
-	dial, ok := errors.AsType[*net.OpError](err)
-	return ok && dial.Op == "dial" && (errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOENT))
 }

@@ -27,7 +27,7 @@ func (p Plan) equal(o Plan) bool {
 // Plan reads a prepared query by its name or ID, or a template by a name that
 // it matches. It needs a token with query:read.
 func (c *Client) Plan(ctx context.Context, query string) (Plan, error) {
-	s := source{c, Query{}}
+	s := source{client: c}
 	fail := func(err error) (Plan, error) {
 		return Plan{}, s.sort(ctx, fmt.Errorf("consul %s: prepared query %q: %w", c.address, query, err))
 	}

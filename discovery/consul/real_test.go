@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -39,7 +40,7 @@ type front struct {
 	server   *http.Server
 
 	mu    sync.Mutex
-	conns int // there ever were
+	conns int // that are open
 }
 
 func consuls(t *testing.T, test func(t *testing.T, f *front)) {
@@ -109,16 +110,30 @@ func newFront(t *testing.T, behind http.Handler) *front {
 	f.handler, f.faults = catalog.Faulty(behind)
 	f.start(t)
 	t.Cleanup(f.stop)
+	f.fill(t)
+	t.Cleanup(f.faults.Clear)
+	return f
+}
+
+// serving is the front for another service of the test.
+func (f *front) serving(t *testing.T, service string) *front {
+	t.Helper()
+	other := &front{address: f.address, service: service, handler: f.handler}
+	other.fill(t)
+	return other
+}
+
+// fill registers four instances, for as long as the test lasts.
+func (f *front) fill(t *testing.T) {
+	t.Helper()
 	for port := range 4 {
 		f.register(t, fmt.Sprint(f.service, "-", port), 8000+port)
 	}
 	t.Cleanup(func() {
-		f.faults.Clear()
 		for port := range 9 {
 			_ = served(context.Background(), f.handler, fmt.Sprint("/v1/agent/service/deregister/", f.service, "-", port), "") // it may be gone
 		}
 	})
-	return f
 }
 
 func (f *front) start(t *testing.T) {
@@ -130,8 +145,11 @@ func (f *front) start(t *testing.T) {
 	f.server = &http.Server{Handler: f.handler, ErrorLog: log.New(io.Discard, "", 0), ConnState: func(_ net.Conn, s http.ConnState) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		if s == http.StateNew {
+		switch s {
+		case http.StateNew:
 			f.conns++
+		case http.StateClosed, http.StateHijacked:
+			f.conns--
 		}
 	}}
 	go func(s *http.Server, l net.Listener) { _ = s.Serve(l) }(f.server, f.listener)
@@ -207,7 +225,7 @@ func TestConsulDiesAndComesBack(t *testing.T) {
 }
 
 // P3, P4, P6, P8, P9: whatever is answered, nothing is lost, and what is wrong
-// shows.
+// shows. Each fault is met by a service of its own.
 func TestFaultsOverConnections(t *testing.T) {
 	consuls(t, func(t *testing.T, f *front) {
 		for kind, class := range map[catalog.FaultKind]string{
@@ -216,33 +234,50 @@ func TestFaultsOverConnections(t *testing.T) {
 			catalog.IndexFalls: "", catalog.IndexZero: "", catalog.IndexGarbage: "", catalog.IndexMissing: "", catalog.NoLastContact: "",
 			catalog.StaleViews: "", catalog.Hang: "", catalog.Slow: "",
 		} {
-			w := f.watch(t, discovery.Snapshot{})
-			soon(t, "it has all", func() bool { return len(w.last().Instances) == 4 })
-			off, err := f.faults.Set(catalog.Fault{Kind: kind, Path: "/v1/health", Delay: 100 * time.Millisecond})
-			if err != nil {
-				t.Fatal(err)
-			}
-			// Queries that wait are let go by a change which changes nothing. The
-			// two of it may wake one query, and the next needs another to err.
-			touch := func() {
-				f.register(t, fmt.Sprint(f.service, "-3"), 8013)
-				f.register(t, fmt.Sprint(f.service, "-3"), 8003)
-			}
-			if touch(); class != "" {
-				soon(t, string(kind)+" shows", func() bool {
-					if w.Status().Class == class {
+			t.Run(string(kind), func(t *testing.T) {
+				t.Parallel()
+				own := f.serving(t, f.service+"-"+string(kind))
+				w := own.watch(t, discovery.Snapshot{})
+				soon(t, "it has all", func() bool { return len(w.last().Instances) == 4 })
+				fault := catalog.Fault{Kind: kind, Path: "/v1/health/service/" + own.service, Delay: 100 * time.Millisecond}
+				if class == "" { // it must not show, so it ends when it was met
+					fault.Count = 1
+				}
+				off, err := f.faults.Set(fault)
+				if err != nil {
+					t.Fatal(err)
+				}
+				// Queries that wait are let go by a change which changes nothing. The
+				// two of it may wake one query, and the next needs another to err.
+				touch := func() {
+					own.register(t, own.service+"-3", 8013)
+					own.register(t, own.service+"-3", 8003)
+				}
+				met := func() bool {
+					if class != "" {
+						return w.Status().Class == class
+					}
+					return !slices.ContainsFunc(f.faults.Active(), func(a catalog.Fault) bool { return a.Path == fault.Path })
+				}
+				soon(t, "it was met", func() bool {
+					if met() {
 						return true
 					}
 					touch()
 					return false
 				})
-			} else {
-				time.Sleep(300 * time.Millisecond)
-			}
-			off()
-			if n := w.fewest(); n != 4 {
-				t.Errorf("%s: once there were %d instances", kind, n)
-			}
+				off()
+				if class == "" && kind != catalog.Hang { // which is as long as a wait, and longer than this test
+					own.register(t, own.service+"-3", 8023)
+					soon(t, "it goes on", func() bool { return strings.HasSuffix(w.last().Instances[3].Address, ":8023") })
+					if st := w.Status(); len(st.Failures) > 0 || st.Confirmed > 0 {
+						t.Errorf("it shows: %+v", st)
+					}
+				}
+				if n := w.fewest(); n != 4 {
+					t.Errorf("once there were %d instances", n)
+				}
+			})
 		}
 	})
 }
@@ -284,6 +319,34 @@ func TestSameInstanceAtANewPort(t *testing.T) {
 		soon(t, "it has moved", func() bool { return w.last().Instances[2].Address == "127.0.0.1:9002" })
 		if s := w.last(); len(s.Instances) != 4 || s.Instances[2].ID != before.ID || before.Address != "127.0.0.1:8002" || s.Doubt != "" {
 			t.Errorf("%+v became %+v", before, s.Instances[2])
+		}
+	})
+}
+
+// P7: a service that flaps is followed in steps, and its last state wins.
+func TestFlappingOverConnections(t *testing.T) {
+	consuls(t, func(t *testing.T, f *front) {
+		w := f.watch(t, discovery.Snapshot{})
+		soon(t, "it has all", func() bool { return len(w.last().Instances) == 4 })
+		id := fmt.Sprint(f.service, "-4")
+		for begin := time.Now(); time.Since(begin) < 500*time.Millisecond; {
+			f.register(t, id, 8004)
+			serve(t, f.handler, "/v1/agent/service/deregister/"+id, "")
+		}
+		f.register(t, id, 8014)
+		soon(t, "the last state is in force", func() bool {
+			s := w.last()
+			return len(s.Instances) == 5 && s.Instances[4].Address == "127.0.0.1:8014"
+		})
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for i := 1; i < len(w.told); i++ {
+			if gap := w.told[i].At.Sub(w.told[i-1].At); gap < 100*time.Millisecond {
+				t.Errorf("two answers within %v", gap)
+			}
+		}
+		if n := len(w.told); n > 5 {
+			t.Errorf("%d answers", n)
 		}
 	})
 }

@@ -48,6 +48,7 @@ func (r *road) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := r.current.Load().RoundTrip(req)
 	if err == nil {
 		resp.Body = &boundedBody{resp.Body, r.limit, r.limit}
+		intercept(req, resp)
 	}
 	return resp, err
 }
@@ -89,8 +90,10 @@ func transportOf(socket string, tls api.TLSConfig) (*http.Transport, error) {
 		Proxy:               http.ProxyFromEnvironment, // which leaves out loopback
 		DialContext:         dialer.DialContext,
 		TLSHandshakeTimeout: 10 * time.Second,
-		IdleConnTimeout:     90 * time.Second,
-		// Each watch keeps its connection busy, and all come back for another.
+		// Each watch keeps its connection busy, and all come back for another
+		// query within moments. What is beyond that is soon closed: two of them
+		// that look for a connection may open one too many.
+		IdleConnTimeout:     5 * time.Second,
 		MaxIdleConnsPerHost: Watches + 8,
 		MaxConnsPerHost:     Watches + 8,
 	}

@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"io/fs"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,9 +37,10 @@ type rotation struct {
 	next    int
 }
 
-// secret is what is in some files.
+// secret is what is in some files, and in those of a directory.
 type secret struct {
 	files []string
+	dir   string // "" for none
 	sum   [sha256.Size]byte
 }
 
@@ -50,18 +54,36 @@ func newRotation(token string, tls api.TLSConfig) *rotation {
 			r.tls.files = append(r.tls.files, file)
 		}
 	}
+	if tls.CAFile == "" { // which comes first
+		r.tls.dir = tls.CAPath
+	}
 	_, _ = r.token.look()
 	_, _ = r.tls.look()
 	return r
 }
 
-func (r *rotation) any() bool { return len(r.token.files)+len(r.tls.files) > 0 }
+func (r *rotation) any() bool { return r.token.any() || r.tls.any() }
+
+func (s *secret) any() bool { return len(s.files) > 0 || s.dir != "" }
 
 // look reads the files, and tells whether they hold something new. What cannot
 // be read is not new: it may be about to be replaced.
 func (s *secret) look() (changed bool, err error) {
+	files := s.files
+	if s.dir != "" {
+		// As the library does, which takes all that it finds below.
+		err := filepath.WalkDir(s.dir, func(path string, e fs.DirEntry, err error) error {
+			if err == nil && !e.IsDir() {
+				files = append(slices.Clip(files), path)
+			}
+			return err
+		})
+		if err != nil {
+			return false, err
+		}
+	}
 	h := sha256.New()
-	for _, file := range s.files {
+	for _, file := range files {
 		raw, err := os.ReadFile(file)
 		if err != nil {
 			return false, err

@@ -92,7 +92,7 @@ func TestQueriesThatWaitTakeUpANewToken(t *testing.T) {
 	}
 }
 
-// A token that was replaced while it was denied is not waited for, and one that
+// P4: a token that was replaced while it was denied is not waited for, and one that
 // is replaced later ends the wait.
 func TestDeniedTokensAreReplaced(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
@@ -234,6 +234,60 @@ func TestNewCertificatesAreTakenUp(t *testing.T) {
 			t.Fatalf("%d connections are open, the old one: %t", n, old)
 		case <-time.After(time.Millisecond):
 		}
+	}
+}
+
+// A directory of authorities, which only the environment can name, is looked at
+// as files are: one that is added to it is believed.
+func TestNewAuthoritiesAreTakenUp(t *testing.T) {
+	first, firstCA := authority(t)
+	second, secondCA := authority(t)
+	var serving atomic.Pointer[tls.Certificate]
+	serving.Store(&first)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "close") // each query sees the certificate of the moment
+		_, _ = io.WriteString(w, "[]")
+	}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		return &tls.Config{Certificates: []tls.Certificate{*serving.Load()}}, nil
+	}}
+	server.StartTLS()
+	defer server.Close()
+
+	dir := t.TempDir()
+	below := filepath.Join(dir, "below")
+	if err := os.Mkdir(below, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	put(t, filepath.Join(dir, "first.pem"), firstCA)
+	t.Setenv("CONSUL_CAPATH", dir)
+	told := make(chan error, 10)
+	client := watchful(t, Config{Address: server.URL, Reloaded: func(_ string, err error) { told <- err }})
+	source := client.Source(Query{Service: "web"})
+	if _, err := source.Fetch(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	serving.Store(&second)
+	if _, err := source.Fetch(t.Context(), 0); err == nil {
+		t.Error("an authority is believed that is not there")
+	}
+	// At once, for the library takes any file that it finds.
+	elsewhere := filepath.Join(t.TempDir(), "second.pem")
+	put(t, elsewhere, secondCA)
+	if err := os.Rename(elsewhere, filepath.Join(below, "second.pem")); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-told:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the directory is not looked at")
+	}
+	if _, err := source.Fetch(t.Context(), 0); err != nil {
+		t.Errorf("with the authority: %v", err)
 	}
 }
 

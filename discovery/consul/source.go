@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/consul/api"
 
@@ -65,11 +64,18 @@ func FilterOf(tags []string, filter string) string {
 
 // Source asks the health of one service, all instances and not only those that
 // pass: who asks for the passing ones cannot tell "all critical" from "none".
-func (c *Client) Source(q Query) discovery.Source { return source{c, q} }
+// It serves one query at a time, as a Watcher makes them.
+func (c *Client) Source(q Query) discovery.Source {
+	if q.Datacenter == c.defaults.Datacenter {
+		q.Datacenter = "" // at home
+	}
+	return source{c, q, newMemory()}
+}
 
 type source struct {
 	client *Client
 	query  Query
+	memory *memory
 }
 
 // Fetch lets any server answer, which spares the leader. How old an answer may
@@ -80,7 +86,7 @@ func (s source) Fetch(ctx context.Context, after uint64) (discovery.Snapshot, er
 	for {
 		token, _ := s.client.token() // its error is that of the query
 		asking, release := s.client.rotation.hold(ctx)
-		snapshot, _, err := s.read(asking, api.QueryOptions{WaitIndex: after, WaitTime: s.client.wait, AllowStale: true})
+		snapshot, _, err := s.read(asking, api.QueryOptions{WaitIndex: after, WaitTime: s.client.someWait(), AllowStale: true})
 		renewed := errors.Is(context.Cause(asking), errRotated)
 		release()
 		if err == nil || ctx.Err() != nil || !renewed && !s.outdated(token, err) {
@@ -109,19 +115,16 @@ func (s source) read(ctx context.Context, options api.QueryOptions) (discovery.S
 	}
 	s.address(&options)
 	options.Filter, options.Near = s.query.Filter, s.query.Near
-	entries, meta, err := s.client.api.Health().ServiceMultipleTags(s.query.Service, nil, false, options.WithContext(ctx))
+	taken := &entries{query: s.query, memory: s.memory}
+	left, meta, err := s.client.api.Health().ServiceMultipleTags(s.query.Service, nil, false, options.WithContext(taken.taking(ctx)))
 	if err != nil {
 		return fail(err)
 	}
-	if entries == nil { // JSON null, which Consul never means
+	if left == nil { // JSON null, which Consul never means
 		return fail(errors.New("the answer is null, not a list"))
 	}
-	q := s.query
-	if q.Datacenter == s.client.defaults.Datacenter {
-		q.Datacenter = "" // at home
-	}
-	snapshot := snapshotOf(entries, q)
-	snapshot.Index, snapshot.At = meta.LastIndex, time.Now()
+	snapshot := snapshotOf(taken.found)
+	snapshot.Index, snapshot.At = meta.LastIndex, taken.arrived
 	snapshot.Origin = discovery.Origin{
 		Server: s.client.address, Datacenter: options.Datacenter,
 		Streamed: meta.QueryBackend == api.QueryBackendStreaming,

@@ -109,6 +109,9 @@ func (s *ClientStream) ReadHead(r *message.Response) error {
 		if s.err != nil {
 			return s.err
 		}
+		if s.id == 0 {
+			return ErrClosed // Send has failed
+		}
 		s.readable.Wait()
 	}
 	*r, s.heads[0] = s.heads[0], *r

@@ -331,6 +331,7 @@ func TestHostileBackends(t *testing.T) {
 			if _, _, err := read(s); err == nil {
 				t.Error("the stream goes on")
 			}
+			r.net.Close()
 			<-client.Done()
 			if _, err := client.Open(); !errors.Is(err, ErrClosed) {
 				t.Errorf("%v", err)

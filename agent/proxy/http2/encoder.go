@@ -76,7 +76,10 @@ func (e *encoder) begin(b []byte) []byte {
 		return b
 	}
 	if e.lowest < e.limit {
-		b = appendInt(b, 0x20, 5, e.lowest)
+		// The RFC would have it told the lowest, but a decoder of much use, that
+		// of x/net, takes a second size only where the first emptied its table.
+		b = appendInt(b, 0x20, 5, 0)
+		e.size, e.count = 0, 0
 	}
 	e.resized, e.lowest = false, e.limit
 	return appendInt(b, 0x20, 5, e.limit)

@@ -28,10 +28,12 @@ type Request struct {
 
 // Reset makes r as good as new, and keeps its room.
 func (r *Request) Reset() {
-	header, trailer := r.Header, r.Trailer
-	header.Reset()
-	trailer.Reset()
-	*r = Request{Header: header, Trailer: trailer}
+	r.Header.Reset()
+	r.Trailer.Reset()
+	r.Method, r.Target, r.Authority, r.Upgrade = nil, nil, nil, nil
+	r.Major, r.Minor, r.Length = 0, 0, 0
+	r.Expect, r.Last = false, false
+	r.Peer = netip.AddrPort{}
 }
 
 // Path is the target up to its query.
@@ -72,10 +74,11 @@ type Response struct {
 
 // Reset makes r as good as new, and keeps its room.
 func (r *Response) Reset() {
-	header, trailer := r.Header, r.Trailer
-	header.Reset()
-	trailer.Reset()
-	*r = Response{Header: header, Trailer: trailer, Declared: Unknown}
+	r.Header.Reset()
+	r.Trailer.Reset()
+	r.Status, r.Major, r.Length, r.Declared = 0, 0, 0, Unknown
+	r.Head, r.UntilEOF, r.Last = false, false, false
+	r.Upgrade = nil
 }
 
 // IsGRPC tells whether the answer speaks gRPC.

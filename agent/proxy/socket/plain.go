@@ -40,7 +40,7 @@ func (p *plain) ask(reused bool) (*Buffer, int, error) {
 	return p.fill()
 }
 
-func (p *plain) watch(f func() bool) error {
+func (p *plain) watch(f func() bool, _ bool) error {
 	for f() {
 		if p.cut.Load() {
 			return ErrInterrupted

@@ -29,6 +29,7 @@ type raw struct {
 	reused bool
 	asked  bool        // ask: the question is sent
 	f      func() bool // watch
+	brief  bool        // watch: an end right behind bytes may go unnoticed
 	fd     uintptr     // watch: of the call that f runs in
 	proven bool        // watch: nothing is left unread that no wake-up will tell of
 	asks   bool        // watch: the kernel was asked to tell what is left
@@ -153,9 +154,9 @@ func (r *raw) askSome(fd uintptr) bool {
 	return false // an answer that came meanwhile has left its wake-up
 }
 
-func (r *raw) watch(f func() bool) error {
-	r.f = f
-	if r.isTCP && !r.asks {
+func (r *raw) watch(f func() bool, brief bool) error {
+	r.f, r.brief = f, brief
+	if r.isTCP && !r.asks && !brief {
 		r.asks = true
 		_ = r.rc.Control(r.askToTell) // closed already, which the wait will tell
 	}
@@ -193,10 +194,14 @@ func (r *raw) tryRead(p []byte) (int, error) {
 		n, left int
 		errno   syscall.Errno
 	)
-	if r.tells {
+	switch {
+	case r.brief:
+		n, errno = recv(r.fd, p, 0)
+		r.proven = n > 0 && n < len(p)
+	case r.tells:
 		n, left, errno = recvTelling(r.fd, p)
 		r.proven = n > 0 && left == 0
-	} else {
+	default:
 		n, errno = recv(r.fd, p, 0)
 	}
 	r.n, r.err = 0, nil

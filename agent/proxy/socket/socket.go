@@ -52,7 +52,7 @@ type line interface {
 	read(p []byte) (int, error)
 	fill() (*Buffer, int, error)
 	ask(reused bool) (*Buffer, int, error)
-	watch(f func() (again bool)) error
+	watch(f func() (again bool), brief bool) error
 	tryRead(p []byte) (int, error)
 	send() error
 	gone() bool
@@ -162,7 +162,13 @@ func (c *Conn) askMore(reused bool, left [][]byte) (*Buffer, int, error) {
 // One wait lives as long as the call, so that no wake-up is lost and none has
 // to be followed by a read that finds nothing. On a plain connection f is
 // called at once each time, and TryRead blocks.
-func (c *Conn) WhenReadable(f func() (again bool)) error { return c.outcome(c.line.watch(f)) }
+func (c *Conn) WhenReadable(f func() (again bool)) error { return c.outcome(c.line.watch(f, false)) }
+
+// WhenBytes is WhenReadable for those to whom an end may come late: after a
+// read that was short no other follows, so that an end which came with the
+// bytes goes unnoticed until more is read or Gone is asked. That spares a
+// system call for each connection, and the kernel some work with each read.
+func (c *Conn) WhenBytes(f func() (again bool)) error { return c.outcome(c.line.watch(f, true)) }
 
 // TryRead reads what there is, within WhenReadable: ErrAgain if that is
 // nothing, in which case f returns true. The end is io.EOF.
@@ -295,10 +301,10 @@ func (c *Conn) outcome(err error) error {
 // bytes and no end. Where that cannot be known it is true.
 func (c *Conn) Quiet() bool { return c.line.quiet() }
 
-// Reset ends the connection so that the peer sees it broken and not ended.
-func (c *Conn) Reset() {
+// BreakOnClose has Close reset the connection, so that the peer sees it broken
+// and not ended. Unlike Close it waits for nothing.
+func (c *Conn) BreakOnClose() {
 	if lingers, ok := c.conn.(interface{ SetLinger(sec int) error }); ok {
 		_ = lingers.SetLinger(0)
 	}
-	_ = c.Close()
 }

@@ -182,6 +182,7 @@ func TestAskOfAStaleConnection(t *testing.T) {
 func TestAskOfOneWhoSpokeFirst(t *testing.T) {
 	everyWay(t, func(t *testing.T, p pair) {
 		p.say(t, "too many connections")
+		time.Sleep(10 * time.Millisecond) // for the poller to have told, and nobody to have heard
 		b, n, err := p.Ask([]byte("x"), false)
 		if err != nil || string(b.B[:n]) != "too many connections" {
 			t.Fatalf("%d, %v", n, err)

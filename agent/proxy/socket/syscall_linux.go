@@ -37,8 +37,9 @@ func send(fd uintptr, slices [][]byte) (int, syscall.Errno) {
 	}
 }
 
+const flags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
+
 func sendOnce(fd uintptr, slices [][]byte) (int, syscall.Errno) {
-	const flags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
 	if len(slices) == 1 {
 		p := slices[0]
 		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, fd,
@@ -46,6 +47,13 @@ func sendOnce(fd uintptr, slices [][]byte) (int, syscall.Errno) {
 			flags, 0, 0)
 		return result(n, errno)
 	}
+	return sendAll(fd, slices)
+}
+
+// sendAll stands apart since what it needs of the stack few calls do.
+//
+//go:noinline
+func sendAll(fd uintptr, slices [][]byte) (int, syscall.Errno) {
 	var vector [maxSlices]unix.Iovec
 	for i, p := range slices {
 		vector[i].Base = &p[0]

@@ -1,0 +1,124 @@
+package telemetry
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/sdk/metric/exemplar"
+)
+
+// lanes is how many sets of cells there are, so that cores do not wait for
+// each other's cache lines. An exchange keeps to the lane that it was given; to
+// share one is slower, and as right.
+const lanes = 8
+
+// cacheLine is what cores exchange at once, in words of eight bytes; with the
+// line beside it, which is fetched along with it.
+const cacheLine = 16
+
+// distribution is one series of a histogram of durations. It is recorded into
+// here, and not into the SDK's histogram, since that looks at all attributes of
+// a set at each measurement, which takes longer than the rest of a request's
+// telemetry.
+type distribution struct {
+	attributes attribute.Set
+	*recording
+	cells     []atomic.Int64 // of each lane: the sum in ns, then the count of each bucket
+	stride    int            // from one lane to the next
+	exemplars *exemplar.HistogramReservoir
+	options   []metric.RecordOption // for an SDK's histogram
+}
+
+// recording is what all distributions of a process go by.
+type recording struct {
+	bounds  []time.Duration         // upper, inclusive, of all buckets but the last
+	seconds []float64               // the same
+	keeps   exemplar.Filter         // tells which measurements are fit for exemplars
+	sdk     metric.Float64Histogram // to record into instead; nil: none
+}
+
+func newRecording(seconds []float64) *recording {
+	r := &recording{seconds: seconds, keeps: exemplarFilter()}
+	for _, s := range seconds {
+		r.bounds = append(r.bounds, time.Duration(s*float64(time.Second)+0.5))
+	}
+	return r
+}
+
+// exemplarFilter follows OTEL_METRICS_EXEMPLAR_FILTER, as the SDK does.
+func exemplarFilter() exemplar.Filter {
+	switch variable("OTEL_METRICS_EXEMPLAR_FILTER") {
+	case "always_on":
+		return exemplar.AlwaysOnFilter
+	case "always_off":
+		return exemplar.AlwaysOffFilter
+	}
+	return exemplar.TraceBasedFilter
+}
+
+func (r *recording) distribution(attrs ...attribute.KeyValue) *distribution {
+	set := attribute.NewSet(attrs...)
+	words := 2 + len(r.bounds)
+	stride := (words+cacheLine-1)/cacheLine*cacheLine + cacheLine
+	return &distribution{
+		attributes: set,
+		recording:  r,
+		cells:      make([]atomic.Int64, lanes*stride),
+		stride:     stride,
+		exemplars:  exemplar.NewHistogramReservoir(r.seconds),
+		options:    []metric.RecordOption{metric.WithAttributeSet(set)},
+	}
+}
+
+// add records one duration. With a sampled span in ctx it may become an
+// exemplar.
+func (d *distribution) add(ctx context.Context, lane int, took time.Duration) {
+	if d.sdk != nil {
+		d.sdk.Record(ctx, took.Seconds(), d.options...)
+		return
+	}
+	bucket := 0
+	for bucket < len(d.bounds) && took > d.bounds[bucket] {
+		bucket++
+	}
+	cells := d.cells[lane*d.stride:]
+	cells[1+bucket].Add(1)
+	cells[0].Add(int64(took))
+	if d.keeps(ctx) {
+		d.exemplars.Offer(ctx, time.Now(), exemplar.NewValue(took.Seconds()), nil)
+	}
+}
+
+// tallies is what a distribution held at about one moment: a measurement that
+// is under way may be in the counts and not in the sum yet.
+type tallies struct {
+	buckets []uint64
+	count   uint64
+	sum     time.Duration
+}
+
+func (d *distribution) read() tallies {
+	t := tallies{buckets: make([]uint64, len(d.bounds)+1)}
+	for cells := range slices.Chunk(d.cells, d.stride) {
+		t.sum += time.Duration(cells[0].Load())
+		for i := range t.buckets {
+			n := uint64(cells[1+i].Load())
+			t.buckets[i] += n
+			t.count += n
+		}
+	}
+	return t
+}
+
+// since is what came after an earlier reading; the zero value is none.
+func (t tallies) since(earlier tallies) tallies {
+	d := tallies{buckets: slices.Clone(t.buckets), count: t.count - earlier.count, sum: t.sum - earlier.sum}
+	for i, n := range earlier.buckets {
+		d.buckets[i] -= n
+	}
+	return d
+}
