@@ -33,7 +33,7 @@ func (u *upstream) openTLS(c config.Upstream) (client *secure.Client, err error)
 		Renewed: func() {
 			u.log.Info("TLS files have changed; new connections are made with them", "generation", client.Generation())
 			u.warnOfTLS(client)
-			u.tellRenewed()
+			u.tellServers(proxy.Follower.Renewed)
 		},
 		Refused: func(err error) {
 			u.log.Error("changed TLS files cannot be used; what they held before stays in force", "error", err)
@@ -77,16 +77,6 @@ func (u *upstream) secured() *secure.Client {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.tls
-}
-
-// tellRenewed tells the servers of the upstream, those before the present one
-// included, that the files of TLS have changed.
-func (u *upstream) tellRenewed() {
-	for _, s := range u.allServers() {
-		if r, ok := s.(proxy.Renewer); ok {
-			r.Renewed()
-		}
-	}
 }
 
 // handshakeOf makes probes secure, nil in the clear.

@@ -31,8 +31,8 @@ type upstream struct {
 	tell     *telemetry.Telemetry
 	archive  *discovery.Archive // nil keeps no snapshots
 	follow   chan *lookup       // what to follow from now on; nil for static servers
-	end      context.CancelFunc // of working
 	working  context.Context    // of run; set by start, as are end and endTLS
+	end      context.CancelFunc // of working
 	endTLS   context.CancelFunc // ends the following of the files of TLS; nil in the clear
 	ended    chan struct{}      // closed when run has returned
 
@@ -147,18 +147,14 @@ func (u *upstream) changed(c lb.Change) {
 // tellServers tells the servers of the upstream, those before the present one
 // included.
 func (u *upstream) tellServers(tell func(proxy.Follower)) {
-	for _, s := range u.allServers() {
+	u.mu.Lock()
+	servers := slices.Clone(u.servers)
+	u.mu.Unlock()
+	for _, s := range servers {
 		if f, ok := s.(proxy.Follower); ok {
 			tell(f)
 		}
 	}
-}
-
-// allServers are those at work and those that drain.
-func (u *upstream) allServers() []proxy.Server {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return slices.Clone(u.servers)
 }
 
 func (u *upstream) panicked(on bool, usable, known int) {

@@ -55,7 +55,7 @@ type Consul struct {
 	TLS         TLS
 }
 
-// TLS names the files for TLS to a server.
+// TLS names the files for TLS to Consul, a collector or a backend.
 type TLS struct {
 	CAFile             string
 	CertFile           string

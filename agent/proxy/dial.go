@@ -43,14 +43,11 @@ func (d dialer) dial(ctx context.Context, address, protocol string) (net.Conn, u
 // any more.
 func (d dialer) stale(generation uint64) bool { return generation != d.tls.Generation() }
 
-// Renewer is a Server that wants to know when the files of TLS are renewed, so
-// that connections made with those before end once they carry nothing. It is
-// told by whoever reads the files, so it must not wait.
-type Renewer interface {
-	Renewed()
-}
+// Renewed implements Follower. Connections go on.
+func (t *TCP) Renewed() {}
 
-// Renewed implements Renewer.
+// Renewed implements Follower. Connections made with the files before end once
+// they carry nothing.
 func (h *HTTP) Renewed() {
 	h.pool.renew()
 	h.trunks.renew()

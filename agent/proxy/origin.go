@@ -19,9 +19,9 @@ type origin struct {
 	sock    *socket.Conn
 	born    time.Duration // when it was made, by the clock
 	since   time.Duration // when it was last taken up
+	secured uint64        // the generation of what TLS was made with
 	older   *origin       // of those that are idle, see pool
 	newer   *origin
-	secured uint64 // the generation of what TLS was made with
 
 	method  []byte // of the request
 	out     []byte // of the request, what is not sent yet
@@ -246,6 +246,10 @@ func (o *origin) Release() {
 	o.free()
 	o.answer, o.method = nil, nil
 	if keep {
+		if !o.reused {
+			o.reused = true
+			o.pool.tls.Worked(o.address)
+		}
 		o.pool.put(o)
 		return
 	}

@@ -83,10 +83,6 @@ func (p *pool) take(address string) *origin {
 
 // put keeps o for another request.
 func (p *pool) put(o *origin) {
-	if !o.reused {
-		o.reused = true
-		p.tls.Worked(o.address)
-	}
 	at := o.since + p.Idle
 	var surplus *origin
 	p.mu.Lock()
@@ -150,13 +146,13 @@ func (p *pool) drop() *origin {
 
 // dial makes a connection to address.
 func (p *pool) dial(ctx context.Context, address string) (*origin, error) {
-	conn, generation, err := p.dialer.dial(ctx, address, secure.HTTP1)
+	conn, secured, err := p.dialer.dial(ctx, address, secure.HTTP1)
 	if err != nil {
 		return nil, err
 	}
 	p.meter.Backends.Add(1)
 	now := p.clock.Now()
-	return &origin{pool: p, address: address, sock: socket.New(conn), born: now, since: now, secured: generation}, nil
+	return &origin{pool: p, address: address, sock: socket.New(conn), born: now, since: now, secured: secured}, nil
 }
 
 func dial(ctx context.Context, address string, timeout time.Duration) (net.Conn, error) {
@@ -173,6 +169,7 @@ func (p *pool) warm(ctx context.Context, address string) {
 		if err != nil {
 			return
 		}
+		o.reused = true // it may prove stale as others do
 		p.put(o)
 	}
 }

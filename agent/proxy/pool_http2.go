@@ -60,7 +60,7 @@ func (p *streamPool) open(ctx func() context.Context, address string) (*http2.Cl
 	if s, _ := p.find(address); s != nil {
 		return s, nil
 	}
-	conn, generation, err := p.dialer.dial(waits, address, secure.HTTP2)
+	conn, secured, err := p.dialer.dial(waits, address, secure.HTTP2)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func (p *streamPool) open(ctx func() context.Context, address string) (*http2.Cl
 		c.Close()
 		return nil, err
 	}
-	p.keep(t, c, generation)
+	p.keep(t, c, secured)
 	return s, nil
 }
 
@@ -103,10 +103,10 @@ func (p *streamPool) find(address string) (*http2.ClientStream, *trunk) {
 	return nil, t
 }
 
-func (p *streamPool) keep(t *trunk, c *http2.Client, generation uint64) {
+func (p *streamPool) keep(t *trunk, c *http2.Client, secured uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.stale(generation) { // by now
+	if p.stale(secured) { // by now
 		p.old = append(p.old, c)
 		p.alarm.Earlier(p.clock.Now() + oldEvery)
 		return
