@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -212,20 +211,12 @@ func (v *visit) connect(ctx context.Context, address string) (*socket.Conn, time
 	return backend, took, nil
 }
 
-// dialAddress connects to host:port or unix:///path. An IP address needs
-// nothing of what a name does.
+// dialAddress connects to host:port or unix:///path. (Dialer.DialTCP, which
+// looks cheaper for an IP address, binds a port before it connects: such a port
+// is used up, for a minute after its end too, whatever the other address is.)
 func dialAddress(ctx context.Context, address string) (net.Conn, error) {
 	network, addr := health.SplitAddress(address)
 	var d net.Dialer
-	if network == "tcp" {
-		if ip, err := netip.ParseAddrPort(addr); err == nil {
-			conn, err := d.DialTCP(ctx, network, netip.AddrPort{}, ip)
-			if err != nil {
-				return nil, err // and no *net.TCPConn that is nil
-			}
-			return conn, nil
-		}
-	}
 	return d.DialContext(ctx, network, addr)
 }
 
@@ -248,9 +239,19 @@ func (v *visit) carry(backend *socket.Conn, server *lb.Server) *failure {
 	case errors.Is(err, errDismissed):
 		return nil // as was wanted
 	case err != nil:
+		// Who hears of an end in place of a reset takes what it got for all.
+		breakOff(v.app)
+		breakOff(backend)
 		return &failure{kind: Reset, err: err}
 	}
 	return nil
+}
+
+// breakOff has Close reset the connection, where it can.
+func breakOff(c *socket.Conn) {
+	if lingers, ok := c.NetConn().(interface{ SetLinger(sec int) error }); ok {
+		_ = lingers.SetLinger(0)
+	}
 }
 
 // begin lets r be cut and dismissed; it is false after a drain.
