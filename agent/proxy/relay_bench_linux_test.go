@@ -21,7 +21,7 @@ import (
 //
 //	go test -run '^$' -bench Relay -benchtime 2s -count 5 ./agent/proxy
 func BenchmarkRelay(b *testing.B) {
-	backend := serving(b)
+	backend := relaying(b)
 	for _, size := range []int{1 << 10, 1 << 20} {
 		for _, way := range []string{"direct", "loops", "io.Copy", "relay"} {
 			b.Run(strconv.Itoa(size>>10)+"KiB/"+way, func(b *testing.B) {
@@ -81,7 +81,7 @@ func askAll(b *testing.B, address string, size int) {
 }
 
 // serving answers each question of 64 bytes with as many as it asks for.
-func serving(b *testing.B) (address string) {
+func relaying(b *testing.B) (address string) {
 	l := listen(b)
 	var wg sync.WaitGroup
 	wg.Go(func() {
