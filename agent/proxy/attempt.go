@@ -29,13 +29,14 @@ type attempt struct {
 func (a *attempt) run(x *exchange, number int, after *failure) (failed *failure) {
 	a.exchange, a.number, a.result = x, number, Result{GRPC: -1}
 	defer a.lease.Release()
-	forward(&a.out, a.r)
+	a.http.headers.forward(&a.out, a.r)
 	a.http.Sticky.strip(&a.out.Header)
 	reason := ""
 	if after != nil {
 		reason = string(after.kind)
 	}
 	a.trace = x.trace.Attempt(&a.out, a.lease.Server(), number, reason)
+	a.http.headers.request.Apply(&a.out.Header, a) // last, as the operator's word is
 	defer func() {
 		a.trace.End(a.result)
 		a.trace = nil
@@ -205,6 +206,7 @@ func (a *attempt) respond() {
 	h.Status, h.Length, h.Declared, h.Head = resp.Status, resp.Length, resp.Declared, resp.Head
 	h.Last = a.last || !a.body.ended.Load()
 	message.EndToEnd(&h.Header, &resp.Header)
+	a.http.headers.response.Apply(&h.Header, a)
 	a.keepSession(&h.Header)
 	a.begun = true
 	a.exchange.result.Status, a.exchange.result.Major = resp.Status, resp.Major

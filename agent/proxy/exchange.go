@@ -66,6 +66,7 @@ func (x *exchange) begin(c inbound, r *message.Request, ip string) {
 	x.result = Result{GRPC: -1}
 	x.last = r.Last || x.http.draining.Load()
 	x.http.Meter.Active.Add(1)
+	x.http.headers.identify(r)
 	x.trace = x.http.Observer.Begin(r)
 	x.within(&x.deadlines.total, x.http.Timeouts.Request)
 	x.alarm.Earlier(x.start + glance)

@@ -28,6 +28,7 @@ type HTTP struct {
 	sessions sync.Pool // of *session
 	streams  sync.Pool // of *stream
 	heads    http1.Limits
+	headers  forwarding
 	slots    chan struct{} // one for each connection, where they are limited
 
 	running sync.WaitGroup // connections, and the clock
@@ -46,6 +47,7 @@ func NewHTTP(o Options) *HTTP {
 		key:     keyOf(o.HashOn),
 		budget:  newBudget(o.Retry),
 		heads:   http1.Limits{Bytes: o.Limits.MaxHeaderBytes},
+		headers: newForwarding(o.Headers),
 		tunnels: newTunnels(),
 		conns:   make(map[*connection]struct{}),
 		quiet:   make(chan struct{}, 1),

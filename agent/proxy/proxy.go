@@ -38,6 +38,7 @@ type Options struct {
 	Backend  Protocol      // HTTP only
 	HashOn   string        // HTTP only; see keyOf. "" means client_ip
 	Sticky   Sticky        // HTTP only
+	Headers  Headers       // HTTP only
 	Proxy    ProxyProtocol // TCP only
 	Removal  Removal       // TCP only
 	Retry    Retry
