@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -33,6 +32,7 @@ type exchange struct {
 	cut    bool   // the answer must be seen to be incomplete
 	body   upload // the request's body
 	try    attempt
+	pass   pass
 	answer message.Response // as it goes to the client
 
 	deadlines deadlines
@@ -50,8 +50,8 @@ type exchange struct {
 func (x *exchange) run(c inbound, r *message.Request, ip string) {
 	x.begin(c, r, ip)
 	defer x.end()
-	if n := x.http.inFlight.Add(1); x.http.Limits.MaxRequests > 0 && n > int64(x.http.Limits.MaxRequests) {
-		x.refuse(&failure{kind: AtCapacity, err: fmt.Errorf("max_requests = %d are in flight", x.http.Limits.MaxRequests)})
+	if f := x.http.entrance.admit(&x.pass, x.start); f != nil {
+		x.refuse(f)
 		return
 	}
 	x.http.budget.deposit()
@@ -64,7 +64,7 @@ func (x *exchange) begin(c inbound, r *message.Request, ip string) {
 	x.mu.Unlock()
 	x.r, x.ip, x.start = r, ip, x.http.clock.Now()
 	x.result = Result{GRPC: -1}
-	x.last = r.Last || x.http.draining.Load()
+	x.last = r.Last || x.http.draining.Load() || x.http.entrance.ending()
 	x.http.Meter.Active.Add(1)
 	x.http.headers.identify(r)
 	x.trace = x.http.Observer.Begin(r)
@@ -84,12 +84,13 @@ func (x *exchange) end() {
 			x.refuse(&failure{kind: Internal})
 		}
 	}
-	x.http.inFlight.Add(-1)
+	now := x.http.clock.Now()
+	x.http.entrance.leave(&x.pass, x.result, now, x.try.took, now-x.start)
 	if x.cut {
 		x.client.Abort()
 	}
 	m := x.http.Meter
-	m.Took.Add(x.http.clock.Now() - x.start)
+	m.Took.Add(now - x.start)
 	m.Requests.Add(1)
 	if x.result.Status >= 500 || x.result.Error != "" {
 		m.Errors.Add(1)
@@ -104,7 +105,6 @@ func (x *exchange) end() {
 func (x *exchange) reject(c inbound, r *message.Request, ip string, f *failure) {
 	x.begin(c, r, ip)
 	defer x.end()
-	x.http.inFlight.Add(1)
 	x.refuse(f)
 }
 
@@ -120,6 +120,7 @@ func (x *exchange) forget() {
 	x.writing.Store(false)
 	x.query = lb.Query{Tried: x.query.Tried[:0]}
 	x.r, x.trace, x.prefer, x.begun, x.cut = nil, nil, 0, false, false
+	x.pass, x.try.took = pass{}, 0
 }
 
 // forward sends the request to one backend after another, as long as that is
@@ -221,5 +222,6 @@ func (x *exchange) delivered() {
 
 func (x *exchange) fail(f *failure) {
 	x.http.Meter.fail(f.kind)
+	x.pass.excuse(f, x.body.ended.Load())
 	x.result.Error = string(f.kind)
 }

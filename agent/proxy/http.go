@@ -22,14 +22,14 @@ type HTTP struct {
 	budget   *budget
 	pool     *pool
 	trunks   *streamPool
-	inFlight atomic.Int64
+	entrance *admission
 	draining atomic.Bool
 	tunnels  *tunnels
 	sessions sync.Pool // of *session
 	streams  sync.Pool // of *stream
 	heads    http1.Limits
 	headers  forwarding
-	slots    chan struct{} // one for each connection, where they are limited
+	door     door
 
 	running sync.WaitGroup // connections, and the clock
 	stop    context.CancelFunc
@@ -42,23 +42,22 @@ type HTTP struct {
 // NewHTTP makes a server. It listens to nothing yet.
 func NewHTTP(o Options) *HTTP {
 	h := &HTTP{
-		Options: o,
-		clock:   socket.NewClock(),
-		key:     keyOf(o.HashOn),
-		budget:  newBudget(o.Retry),
-		heads:   http1.Limits{Bytes: o.Limits.MaxHeaderBytes},
-		headers: newForwarding(o.Headers),
-		tunnels: newTunnels(),
-		conns:   make(map[*connection]struct{}),
-		quiet:   make(chan struct{}, 1),
+		Options:  o,
+		clock:    socket.NewClock(),
+		key:      keyOf(o.HashOn),
+		budget:   newBudget(o.Retry),
+		heads:    o.Limits.heads(),
+		headers:  newForwarding(o.Headers),
+		entrance: newAdmission(o),
+		door:     newDoor(o),
+		tunnels:  newTunnels(),
+		conns:    make(map[*connection]struct{}),
+		quiet:    make(chan struct{}, 1),
 	}
 	h.pool = newPool(o, h.clock)
 	h.trunks = newStreamPool(o, h.clock)
 	h.sessions.New = func() any { return newSession(h) }
 	h.streams.New = func() any { return newStream(h) }
-	if o.Limits.MaxConnections > 0 {
-		h.slots = make(chan struct{}, o.Limits.MaxConnections)
-	}
 	ctx, stop := context.WithCancel(context.Background())
 	h.stop = stop
 	h.running.Go(func() { h.clock.Run(ctx) })
@@ -67,7 +66,7 @@ func NewHTTP(o Options) *HTTP {
 
 // Serve implements Server.
 func (h *HTTP) Serve(l net.Listener) error {
-	if err := accept(l, h.slots, h.welcome); err != nil {
+	if err := accept(l, &h.door, h.welcome); err != nil {
 		return fmt.Errorf("upstream %q: %w", h.Upstream, err)
 	}
 	return nil
@@ -96,9 +95,7 @@ func (h *HTTP) farewell(c *connection) {
 		default:
 		}
 	}
-	if h.slots != nil {
-		<-h.slots
-	}
+	h.door.leave()
 }
 
 // linger is how long connections without a request under way stay open once

@@ -24,6 +24,7 @@ type pool struct {
 	timeout time.Duration // of a connect; 0: none
 	meter   *Meter
 	heads   http1.Limits
+	files   *Descriptors
 	clock   *socket.Clock
 	alarm   socket.Alarm
 
@@ -35,8 +36,8 @@ type pool struct {
 func newPool(o Options, clock *socket.Clock) *pool {
 	p := &pool{
 		timeout: o.Timeouts.Connect, meter: o.Meter, clock: clock,
-		heads: http1.Limits{Bytes: o.Limits.MaxHeaderBytes},
-		idle:  make(map[string][]*origin),
+		heads: o.Limits.heads(), files: o.Descriptors,
+		idle: make(map[string][]*origin),
 	}
 	clock.Add(&p.alarm, p.sweep)
 	return p
@@ -73,7 +74,7 @@ func (p *pool) put(o *origin) {
 
 // dial makes a connection to address.
 func (p *pool) dial(ctx context.Context, address string) (*origin, error) {
-	conn, err := dial(ctx, address, p.timeout)
+	conn, err := p.files.keep(dial(ctx, address, p.timeout))
 	if err != nil {
 		return nil, err
 	}

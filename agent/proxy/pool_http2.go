@@ -16,6 +16,7 @@ type streamPool struct {
 	timeout time.Duration // of a connect; 0: none
 	meter   *Meter
 	options http2.ClientOptions
+	files   *Descriptors
 	clock   *socket.Clock
 	alarm   socket.Alarm
 
@@ -32,7 +33,7 @@ type trunk struct {
 
 func newStreamPool(o Options, clock *socket.Clock) *streamPool {
 	p := &streamPool{
-		timeout: o.Timeouts.Connect, meter: o.Meter, clock: clock, lines: make(map[string]*trunk),
+		timeout: o.Timeouts.Connect, meter: o.Meter, clock: clock, lines: make(map[string]*trunk), files: o.Descriptors,
 		options: http2.ClientOptions{MaxHeaderBytes: o.Limits.MaxHeaderBytes, Stall: o.Timeouts.Idle},
 	}
 	p.options.Closed = func(error) { p.meter.Backends.Add(-1) }
@@ -57,7 +58,7 @@ func (p *streamPool) open(ctx func() context.Context, address string) (*http2.Cl
 	if s, _ := p.find(address); s != nil {
 		return s, nil
 	}
-	conn, err := dial(waits, address, p.timeout)
+	conn, err := p.files.keep(dial(waits, address, p.timeout))
 	if err != nil {
 		return nil, err
 	}

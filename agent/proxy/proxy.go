@@ -14,6 +14,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/http1"
 	"github.com/outrigger-sidecar/outrigger/lb"
 )
 
@@ -44,6 +45,10 @@ type Options struct {
 	Retry    Retry
 	Timeouts Timeouts
 	Limits   Limits
+
+	Memory      *Memory                     // HTTP only, one for all servers; nil: it is not watched
+	Descriptors *Descriptors                // one for all servers; nil: they are not counted
+	OnCircuit   func(from, to CircuitState) // HTTP only; told of every change of the breaker, in order, and must not block; may be nil
 }
 
 // Protocol is how an HTTP server talks to backends.
@@ -80,4 +85,14 @@ type Limits struct {
 	MaxRequests    int // in flight at once (HTTP)
 	MaxConnections int // from the app at once; more wait to be accepted
 	MaxHeaderBytes int // of a request's or an answer's head
+	MaxHeaders     int // fields of a request's or an answer's head (HTTP/1); 0: 256
+	MaxRequestLine int // bytes (HTTP/1); 0: 8 KiB
+
+	Rate     *RateLimit // HTTP; nil: none
+	Breaker  *Breaker   // HTTP; nil: none
+	Adaptive *Adaptive  // HTTP; nil: none
+}
+
+func (l Limits) heads() http1.Limits {
+	return http1.Limits{Bytes: l.MaxHeaderBytes, Fields: l.MaxHeaders, Line: l.MaxRequestLine}
 }

@@ -191,7 +191,7 @@ func (v *visit) forward() *failure {
 func (v *visit) connect(ctx context.Context, address string) (*socket.Conn, time.Duration, *failure) {
 	start := v.tcp.clock.Now()
 	v.enter(connect, v.tcp.Timeouts.Connect)
-	conn, err := dialAddress(ctx, address)
+	conn, err := v.tcp.Descriptors.keep(dialAddress(ctx, address))
 	took := v.tcp.clock.Now() - start
 	v.enter(nothing, 0)
 	if err != nil {

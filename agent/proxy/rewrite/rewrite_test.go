@@ -113,7 +113,7 @@ func TestCheckValue(t *testing.T) {
 			t.Errorf("%q: %v", value, err)
 		}
 	}
-	for value, want := range map[string]string{"": "no value", " a": "space", "a ": "space", "a\nb": "no place", "a\x00": "no place", "é": "no place", "{clientip}": "{client_ip}"} {
+	for value, want := range map[string]string{"": "is empty", " a": "space", "a ": "space", "a\nb": "no place", "a\x00": "no place", "é": "no place", "{clientip}": "{client_ip}"} {
 		if err := CheckValue(value); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q in it", value, err, want)
 		}

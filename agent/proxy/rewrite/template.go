@@ -54,7 +54,7 @@ func CheckValue(value string) error {
 }
 
 var (
-	errEmpty   = errors.New("has no value: remove takes a header away")
+	errEmpty   = errors.New("is empty: remove takes a header away")
 	errPadded  = errors.New("begins or ends with a space")
 	errControl = errors.New("holds a character that HTTP has no place for")
 )
