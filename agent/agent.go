@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/outrigger-sidecar/outrigger/agent/config"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy"
 	"github.com/outrigger-sidecar/outrigger/discovery"
 	"github.com/outrigger-sidecar/outrigger/discovery/consul"
 	"github.com/outrigger-sidecar/outrigger/lb/health"
@@ -38,6 +39,9 @@ type Agent struct {
 	failed    chan error // what ends Run
 
 	probes *health.Scheduler // makes those of all upstreams
+
+	memory      *proxy.Memory      // of the process; nil without a limit
+	descriptors *proxy.Descriptors // likewise
 
 	// Workers follow catalogs, probe and sample; they end when Run is told to.
 	workers  sync.WaitGroup
@@ -73,6 +77,9 @@ func New(c config.Config, logger hclog.Logger, build Build) (_ *Agent, err error
 		failed:   make(chan error, 1),
 		probes:   health.NewScheduler(budgetOf(c.Agent.Probes), nil),
 		config:   c,
+
+		memory:      proxy.NewMemory(),
+		descriptors: proxy.NewDescriptors(c.Agent.ReservedFiles),
 
 		registrar: newRegistrar(logger),
 	}
@@ -242,6 +249,7 @@ func (a *Agent) drain() {
 		a.admin.close()
 	}
 	a.servers.Wait()
+	a.memory.Close()
 	a.log.Info("stopped")
 }
 

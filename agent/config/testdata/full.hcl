@@ -4,6 +4,7 @@ agent {
   data_dir      = "/var/lib/outrigger"
   log_level     = "debug"
   log_format    = "json"
+  reserved_files = 129
   drain_timeout = "31s"
   zone          = "eu-1"
   probes {
@@ -162,10 +163,28 @@ upstream "web" {
     budget_percent    = 21
     budget_per_second = 12
   }
+  headers {
+    x_forwarded   = false
+    via           = false
+    forwarded     = true
+    request_id    = true
+    trusted_peers = ["10.1.2.3/8", "2001:db8::1"]
+    request {
+      set    = { "X-Client" = "{client_ip}" }
+      add    = { "X-Team" = "shop" }
+      remove = ["Cookie"]
+    }
+    response {
+      set    = { "X-Backend" = "{backend_id}" }
+      add    = { "Vary" = "X-Team" }
+      remove = ["Server"]
+    }
+  }
   timeouts {
     connect    = "2s"
     first_byte = "63s"
     idle       = "8m"
+    client     = "6m"
     request    = "9s"
     tunnel     = "2h"
     header     = "11s"
@@ -176,8 +195,26 @@ upstream "web" {
     max_connections         = 102
     max_requests_per_server = 103
     max_header_bytes        = "1MiB"
+    max_headers             = 99
+    max_request_line        = "4KiB"
     max_queue               = 104
     queue_timeout           = "3s"
+    rate_limit {
+      requests_per_second = 105.5
+      burst               = 106
+    }
+    circuit_breaker {
+      failure_percent = 51
+      window          = "12s"
+      min_requests    = 22
+      open_time       = "6s"
+      trial_requests  = 4
+    }
+    adaptive_concurrency {
+      min       = 12
+      max       = 1200
+      tolerance = 2
+    }
   }
 }
 upstream "far" {
