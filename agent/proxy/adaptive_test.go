@@ -32,19 +32,24 @@ func TestAdaptiveFindsTheCapacity(t *testing.T) {
 		t.Errorf("with 20 in flight the limit is %d", got)
 	}
 	// With far too much it goes down to what the backends do, and stays there
-	// for hours, though there is no moment without load any more.
+	// over twenty measurements, though there is no moment without load any more.
 	now, _ = simulated(c, now, now+time.Minute, 50, 5000, 10*time.Millisecond)
-	for hour := range 3 {
+	for n := range 5 {
 		var most int64
-		now, most = simulated(c, now, now+time.Hour, 50, 5000, 10*time.Millisecond)
+		now, most = simulated(c, now, now+2*time.Minute, 50, 5000, 10*time.Millisecond)
 		if got := int64(c.wanted); got < 50 || most > 100 {
-			t.Fatalf("in hour %d the limit is %d, and was up to %d, where 50 are served at once", hour, got, most)
+			t.Fatalf("in the %dth two minutes the limit is %d, and was up to %d, where 50 are served at once", n, got, most)
 		}
 	}
 	// Backends that are ten times as fast get more.
 	now, _ = simulated(c, now, now+5*time.Minute, 500, 5000, 10*time.Millisecond)
 	if got := int64(c.wanted); got < 500 || got > 900 {
 		t.Errorf("the limit is %d where 500 are served at once", got)
+	}
+	// Backends that have become slower, but not for want of places, lose nothing.
+	now, _ = simulated(c, now, now+2*time.Minute, 500, 200, 70*time.Millisecond)
+	if got := c.limit.Load(); got < 200 {
+		t.Errorf("the limit is %d where 200 are in flight, and up to 500 are served at once", got)
 	}
 	// And it is never less than it may be, however slow they are.
 	now, _ = simulated(c, now, now+10*time.Second, 500, 5000, 10*time.Millisecond)
