@@ -85,6 +85,13 @@ func TestReference(t *testing.T) {
 	var damping Damping
 	damping.spec()
 	equal(t, "damping", web.Health.Damping, &damping)
+	equal(t, "rate_limit", web.Limits.RateLimit, &RateLimit{RequestsPerSecond: 100, Burst: 100})
+	var breaker CircuitBreaker
+	breaker.spec()
+	equal(t, "circuit_breaker", web.Limits.CircuitBreaker, &breaker)
+	var adaptive AdaptiveConcurrency
+	adaptive.spec()
+	equal(t, "adaptive_concurrency", web.Limits.Adaptive, &adaptive)
 	wantApp := Registration{Name: "shop"}
 	wantApp.spec()
 	wantApp.Port = app.Port
@@ -114,6 +121,7 @@ func TestReference(t *testing.T) {
 	want = DefaultUpstream("web")
 	want.Listen, want.Consul, want.Health.Check = web.Listen, web.Consul, web.Health.Check
 	want.Health.Damping, want.TLS = web.Health.Damping, web.TLS
+	want.Limits.RateLimit, want.Limits.CircuitBreaker, want.Limits.Adaptive = web.Limits.RateLimit, web.Limits.CircuitBreaker, web.Limits.Adaptive
 	equal(t, "upstream", web, want)
 }
 

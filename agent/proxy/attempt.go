@@ -34,9 +34,10 @@ type attempt struct {
 // begin makes what is sent to the leased server.
 func (a *attempt) begin(x *exchange, number int, reason string) {
 	a.exchange, a.number, a.result = x, number, Result{GRPC: -1}
-	forward(&a.out, a.r)
+	a.http.headers.forward(&a.out, a.r)
 	a.http.Sticky.strip(&a.out.Header)
 	a.trace = x.trace.Attempt(&a.out, a.lease.Server(), number, reason)
+	a.http.headers.request.Apply(&a.out.Header, a) // last, as the operator's word is
 }
 
 // end closes the books of the try.
@@ -238,6 +239,7 @@ func (a *attempt) respond() {
 	h.Status, h.Length, h.Declared, h.Head = resp.Status, resp.Length, resp.Declared, resp.Head
 	h.Last = a.last || !a.body.ended.Load()
 	message.EndToEnd(&h.Header, &resp.Header)
+	a.http.headers.response.Apply(&h.Header, a)
 	a.keepSession(&h.Header)
 	a.begun = true
 	a.exchange.result.Status, a.exchange.result.Major = resp.Status, resp.Major

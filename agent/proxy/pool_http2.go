@@ -18,6 +18,7 @@ type streamPool struct {
 	meter   *Meter
 	idle    time.Duration
 	options http2.ClientOptions
+	files   *Descriptors
 	clock   *socket.Clock
 	alarm   socket.Alarm
 

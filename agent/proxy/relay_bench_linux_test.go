@@ -80,7 +80,7 @@ func askAll(b *testing.B, address string, size int) {
 	b.ReportMetric(float64((processor(b)-before).Microseconds())/float64(b.N), "cpu-us/op")
 }
 
-// serving answers each question of 64 bytes with as many as it asks for.
+// relaying answers each question of 64 bytes with as many as it asks for.
 func relaying(b *testing.B) (address string) {
 	l := listen(b)
 	var wg sync.WaitGroup

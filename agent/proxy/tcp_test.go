@@ -339,12 +339,12 @@ func TestAcceptBacksOff(t *testing.T) {
 				return nil, net.ErrClosed
 			}
 			return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
-		}}, nil, nil)
+		}}, new(door), nil)
 		if err != nil || calls < 10 || calls > 30 {
 			t.Errorf("%v after %d calls", err, calls)
 		}
 		other := errors.New("broken")
-		if err := accept(scripted{accept: func() (net.Conn, error) { return nil, other }}, nil, nil); !errors.Is(err, other) {
+		if err := accept(scripted{accept: func() (net.Conn, error) { return nil, other }}, new(door), nil); !errors.Is(err, other) {
 			t.Error(err)
 		}
 	})

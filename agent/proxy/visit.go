@@ -205,7 +205,7 @@ func (v *visit) connect(ctx context.Context, address string) (*socket.Conn, time
 // dial is all that has to be done before bytes of the app may flow. The PROXY
 // header comes before TLS.
 func (v *visit) dial(ctx context.Context, address string) (net.Conn, error) {
-	conn, err := dialAddress(ctx, address)
+	conn, err := v.tcp.Descriptors.keep(dialAddress(ctx, address))
 	if err != nil {
 		return nil, err
 	}
