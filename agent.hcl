@@ -332,6 +332,21 @@ upstream "web" {
     max               = 2  # further attempts; 0: none
     budget_percent    = 20 # retries as a share of requests
     budget_per_second = 10 # retries that are allowed in any case
+
+    # Answers that are to be had from another backend, where the request may be
+    # made twice: statuses such as "502-504", "retry-after" (a 503 that says when
+    # to come again), and statuses of gRPC such as "grpc:14" (UNAVAILABLE), which
+    # are retried for every call. http only.
+    on = []
+
+    # Asks a second backend where the first takes longer than most answers took
+    # lately, and takes the answer that comes first. Only what may be done twice
+    # is, within the budget above, and no request of a session (see sticky). There
+    # is none unless this block is there. http only.
+    hedge {
+      percentile = 95    # of the times to the head of an answer, after which it takes long; 50 to 99.9
+      least      = "5ms" # the least to wait, however quick most are
+    }
   }
 
   # http only: how connections to backends are kept for the next request.

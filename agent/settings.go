@@ -215,7 +215,21 @@ func proxyOptions(u config.Upstream) proxy.Options {
 }
 
 func retryOf(r config.Retry) proxy.Retry {
-	return proxy.Retry{Max: r.Max, BudgetPercent: r.BudgetPercent, BudgetPerSecond: r.BudgetPerSecond}
+	retry := proxy.Retry{Max: r.Max, BudgetPercent: r.BudgetPercent, BudgetPerSecond: r.BudgetPerSecond}
+	for _, a := range r.On {
+		switch {
+		case a.RetryAfter:
+			retry.On.RetryAfter = true
+		case a.GRPC > 0:
+			retry.On.GRPC = append(retry.On.GRPC, a.GRPC)
+		default:
+			retry.On.Statuses = append(retry.On.Statuses, proxy.StatusRange(a.Status))
+		}
+	}
+	if r.Hedge != nil {
+		retry.Hedge = proxy.Hedge(*r.Hedge)
+	}
+	return retry
 }
 
 // versionOf the PROXY protocol: v1, v2 or "".

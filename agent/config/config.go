@@ -337,6 +337,22 @@ type Retry struct {
 	Max             int // further attempts after the first; 0: none
 	BudgetPercent   int // retries as a share of requests
 	BudgetPerSecond int // retries always allowed on top
+	On              []Answer
+	Hedge           *Hedge // nil: no request goes to two backends at once
+}
+
+// Answer is one that is to be had from another backend: that which is set of
+// its fields.
+type Answer struct {
+	Status     StatusRange // of HTTP
+	RetryAfter bool        // a 503 that says when to come again
+	GRPC       int         // a status of gRPC
+}
+
+// Hedge has a second backend asked where the first takes long.
+type Hedge struct {
+	Percentile float64       // of the times to the head of an answer, after which it takes long
+	Least      time.Duration // the least to wait for
 }
 
 // Connections say how those to backends are kept for the next request.

@@ -129,6 +129,12 @@ func brokenPromises(c Config) (broken []string) {
 		j := u.Health.Ejection
 		promise(j.BaseTime > 0 && j.BaseTime <= j.MaxTime && j.MaxPercent >= 0 && j.MaxPercent <= 100 && j.ConsecutiveFailures >= 0, "ejection is in range")
 		promise(u.Retry.Max >= 0 && u.Retry.BudgetPercent >= 0 && u.Retry.BudgetPercent <= 100 && u.Retry.BudgetPerSecond >= 0, "retry is in range")
+		for _, a := range u.Retry.On {
+			promise(u.Retry.Max > 0 && (a.RetryAfter || a.GRPC > 0 || a.Status.From >= 400 && a.Status.To >= a.Status.From), "what is retried is a failure")
+		}
+		if h := u.Retry.Hedge; h != nil {
+			promise(h.Percentile >= 50 && h.Percentile < 100 && h.Least > 0 && u.Retry.BudgetPercent+u.Retry.BudgetPerSecond > 0, "a hedge has a delay and a budget")
+		}
 		m := u.Timeouts
 		promise(min(m.Connect, m.FirstByte, m.Idle, m.Client, m.Request, m.Tunnel, m.Header, m.KeepAlive) >= 0, "timeouts are not negative")
 		l := u.Limits

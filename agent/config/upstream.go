@@ -67,7 +67,7 @@ func (u *Upstream) spec() spec {
 			one("slow_start", u.SlowStart.spec),
 			one("subset", u.Subset.spec),
 			one("health", u.Health.spec),
-			one("retry", u.Retry.spec),
+			one("retry", func() spec { return u.Retry.spec(&u.Protocol) }),
 			one("connections", u.Connections.spec),
 			one("timeouts", func() spec { return u.Timeouts.spec(&u.Protocol) }),
 			one("limits", func() spec { return u.Limits.spec(&u.Protocol) }),
@@ -98,14 +98,6 @@ func (s *Server) spec() spec {
 		count("max_connections", &s.MaxConnections, 0),
 		text("zone", &s.Zone, "", printable),
 		whole("priority", &s.Priority, 0, 0, lb.MaxPriority),
-	}}
-}
-
-func (r *Retry) spec() spec {
-	return spec{fields: []field{
-		count("max", &r.Max, 2),
-		whole("budget_percent", &r.BudgetPercent, 20, 0, 100),
-		count("budget_per_second", &r.BudgetPerSecond, 10),
 	}}
 }
 

@@ -214,12 +214,12 @@ func (a *attempt) fail(f *failure) *failure {
 // repeatable tells whether the request may go to another server after f. What
 // never reached one may, whatever it is. What may have been worked on may only
 // if working on it twice does no harm. In any case all that was sent of its
-// body must still be there.
+// body must still be there. Of an answer that is unwanted, wanting has decided.
 func (x *exchange) repeatable(f *failure) bool {
 	if f.kind == RequestTimeout || f.kind == BadRequest || f.kind == Internal || f == uploadStalled || x.body.lost {
 		return false
 	}
-	return f.connecting() || f.unsent || idempotent(x.r.Method)
+	return f.connecting() || f.unsent || f.kind == Unwanted || idempotent(x.r.Method)
 }
 
 // idempotent tells whether doing it twice is as good as once (RFC 9110

@@ -68,9 +68,12 @@ func (f *frames) deliver(id string) {
 	f.stage.journal[id]++
 }
 
-func (f *frames) head(stream uint32, status int, end bool) {
+func (f *frames) head(stream uint32, status int, end bool, fields ...string) {
 	f.heads.Reset()
 	_ = f.hpack.WriteField(hpack.HeaderField{Name: ":status", Value: strconv.Itoa(status)})
+	for i := 0; i < len(fields); i += 2 {
+		_ = f.hpack.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]})
+	}
 	_ = f.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: f.heads.Bytes(), EndHeaders: true, EndStream: end})
 }
 

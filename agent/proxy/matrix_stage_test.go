@@ -119,7 +119,9 @@ func (w *wire) read() *http.Request {
 	}
 	w.stage.mu.Lock()
 	defer w.stage.mu.Unlock()
-	w.stage.journal[req.Header.Get("X-Request-Id")]++
+	if id := req.Header.Get("X-Request-Id"); id != "" {
+		w.stage.journal[id]++
+	}
 	return req
 }
 

@@ -216,6 +216,11 @@ upstream "web" {
     max               = 3
     budget_percent    = 21
     budget_per_second = 12
+    on                = ["429", "502-504", "retry-after", "grpc:14"]
+    hedge {
+      percentile = 99
+      least      = "6ms"
+    }
   }
   connections {
     idle     = "50s"
