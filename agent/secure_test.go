@@ -125,7 +125,7 @@ func TestChecksOverTLS(t *testing.T) {
 				}
 				health {
 					check %[3]q {
-						interval = "20ms"
+						interval = "500ms"
 						rise     = 1
 						fall     = 1
 					}
@@ -140,17 +140,17 @@ func TestChecksOverTLS(t *testing.T) {
 				}
 				health {
 					check %[3]q {
-						interval = "20ms"
+						interval = "500ms"
 						rise     = 1
 						fall     = 1
 					}
 				}
 			}`, one.address, ca.File, check))
 		eventually(t, "it is up", func() bool { return a.explained(t, "right").Backends[0].Probe.Status == "up" })
-		eventually(t, "it is down", func() bool { return a.explained(t, "wrong").Backends[0].Probe.Status == "down" })
-		if output := a.explained(t, "wrong").Backends[0].Probe.Output; !strings.Contains(output, `not for "db.internal"`) {
-			t.Errorf("the probe says %q", output)
-		}
+		eventually(t, "it is down, and why", func() bool {
+			p := a.explained(t, "wrong").Backends[0].Probe
+			return p.Status == "down" && strings.Contains(p.Output, `not for "db.internal"`)
+		})
 	}
 }
 
@@ -221,7 +221,7 @@ func TestReloadOfTLS(t *testing.T) {
 			listen = "127.0.0.1:0"
 			server "web" { address = %q }
 			health {
-				check "tcp" { interval = "20ms" }
+				check "tcp" { interval = "500ms" }
 			}
 			%s
 		}`
