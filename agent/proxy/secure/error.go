@@ -29,7 +29,7 @@ type Error struct {
 	err     error
 }
 
-func (e *Error) Error() string { return "TLS with " + e.Address + ": " + e.text }
+func (e *Error) Error() string { return "handshake with " + e.Address + ": " + e.text }
 
 // Unwrap is what package tls or x509 said, nil for nothing.
 func (e *Error) Unwrap() error { return e.err }

@@ -49,7 +49,7 @@ func TestWhoTheBackendHasToBe(t *testing.T) {
 			}
 			conn, err := dial(t, client(t, c), server(t, &tls.Config{Certificates: []tls.Certificate{tt.shows}}), "")
 			if tt.says != nil {
-				fails(t, err, Certificate, append(tt.says, "TLS with 127.0.0.1:")...)
+				fails(t, err, Certificate, append(tt.says, "handshake with 127.0.0.1:")...)
 				return
 			}
 			if err != nil {
