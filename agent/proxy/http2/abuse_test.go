@@ -249,6 +249,33 @@ func TestWindowShrinks(t *testing.T) {
 	}
 }
 
+// All streams together are held back by the connection's window.
+func TestConnectionWindow(t *testing.T) {
+	address := serve(t, ServerOptions{}, func(s *ServerStream) {
+		_ = s.Respond(&message.Response{Status: 200, Length: message.Unknown}, false)
+		_ = s.WriteBody(make([]byte, initialWindow))
+		_ = s.Finish(nil)
+	})
+	r := rawClient(t, address)
+	r.get(1)
+	r.status(1)
+	for got := 0; got < initialWindow; {
+		got += len(until[*xhttp2.DataFrame](r, nil).Data())
+	}
+	r.get(3)
+	r.status(3)
+	if r.alive(); r.held > 0 {
+		t.Errorf("%d bytes into a window of none", r.held)
+	}
+	_ = r.WriteWindowUpdate(0, 7)
+	if f := until[*xhttp2.DataFrame](r, nil); len(f.Data()) != 7 {
+		t.Errorf("%d bytes into a window of 7", len(f.Data()))
+	}
+	_ = r.WriteWindowUpdate(3, maxWindow-initialWindow)
+	_ = r.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: maxWindow})
+	r.away(FlowControlError)
+}
+
 // What a peer may send is bounded too, and given back as it is taken.
 func TestReceiveWindow(t *testing.T) {
 	take := make(chan bool)

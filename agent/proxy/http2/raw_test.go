@@ -27,6 +27,7 @@ type raw struct {
 func newRaw(t testing.TB, c net.Conn) *raw {
 	r := &raw{t: t, net: c, Framer: xhttp2.NewFramer(c, c)}
 	r.AllowIllegalWrites = true
+	r.SetMaxReadFrameSize(maxFrame)
 	r.hpack = hpack.NewEncoder(&r.heads)
 	r.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
