@@ -115,7 +115,7 @@ func (a *attempt) leave() {
 	if !a.hedge { // which has no body to wait for
 		a.body.halt()
 	}
-	a.attach(nil)
+	_ = a.attach(nil)
 	b.Release()
 }
 
@@ -310,7 +310,7 @@ func (a *attempt) stream() error {
 		if len(piece) > 0 && c.WriteBody(piece) != nil {
 			return clientGone
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

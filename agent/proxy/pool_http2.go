@@ -18,14 +18,12 @@ type streamPool struct {
 	meter   *Meter
 	idle    time.Duration
 	options http2.ClientOptions
-	files   *Descriptors
 	clock   *socket.Clock
 	alarm   socket.Alarm
 
-	mu     sync.Mutex
-	lines  map[string]*trunk // by address
-	old    []*http2.Client   // of files that are not in force any more, until they carry nothing
-	closed bool
+	mu    sync.Mutex
+	lines map[string]*trunk // by address
+	old   []*http2.Client   // of files that are not in force any more, until they carry nothing
 }
 
 // trunk is the connections to one server.
