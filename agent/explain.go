@@ -20,7 +20,7 @@ func (u *upstream) status() (UpstreamStatus, rates) {
 		Ready: stats.Usable > 0, Backends: states(servers), Usable: stats.Usable, Panic: stats.Panic,
 		Active: u.meter.Active.Load(), PerSecond: r.PerSecond, ErrorShare: r.ErrorShare,
 		P50: r.P50.Seconds(), P99: r.P99.Seconds(), Retries: u.meter.Retries.Load(),
-		Queue: queueStatus(c.Limits.MaxQueue, stats), Shadow: shadowStatus(stats.Shadow, r.imbalance),
+		Queue: queueStatus(c.Limits.MaxQueue, stats), Shadow: shadowStatus(stats.Shadow, r.imbalance), TLS: u.tlsStatus(c.TLS),
 	}
 	if c.Consul != nil {
 		s.Catalog = u.catalog(*c.Consul)
@@ -68,13 +68,14 @@ func (u *upstream) unready(stats lb.Stats, catalog *CatalogStatus) string {
 
 func (u *upstream) explain() Explanation {
 	status, rates := u.status()
-	servers, told := u.balancer.Explain(), u.found()
+	servers, told, insecure := u.balancer.Explain(), u.found(), u.tlsFailures()
 	e := Explanation{UpstreamStatus: status, Merge: u.algebra(), Backends: make([]Backend, len(servers))}
 	for i, s := range servers {
 		key := keyOf(s.Server)
 		b := backendOf(s.ServerStats, rates.shares[key], rates.shadowShares[key])
 		b.explain(s)
 		b.Place, b.Catalog.Checks = told[b.ID].place, told[b.ID].checks
+		b.TLS = insecure[b.Address]
 		e.Backends[i] = b
 	}
 	return e

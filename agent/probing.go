@@ -5,6 +5,7 @@ import (
 
 	"github.com/outrigger-sidecar/outrigger/agent/config"
 	"github.com/outrigger-sidecar/outrigger/lb/health"
+	"github.com/outrigger-sidecar/outrigger/lb/probe"
 )
 
 // checkName is the same for checks that ask the same, so that upstreams which
@@ -18,6 +19,15 @@ func checkName(c *config.Check) string {
 		return fmt.Sprintf("grpc %q", c.Service)
 	}
 	return fmt.Sprintf("http %q %q %v", c.Path, c.Host, c.Status)
+}
+
+// sharedName is the name of a check, none for one over TLS: what it finds is
+// true for one upstream only.
+func sharedName(name string, handshake probe.Handshake) string {
+	if handshake != nil {
+		return ""
+	}
+	return name
 }
 
 func budgetOf(p config.Probes) health.Budget {

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/outrigger-sidecar/outrigger/agent/config"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/secure"
 	"github.com/outrigger-sidecar/outrigger/telemetry"
 )
 
@@ -50,9 +51,11 @@ func (a *Agent) noteReload(err error, message string, fields ...any) {
 type move struct {
 	upstream *upstream
 	to       config.Upstream
-	fresh    bool      // the upstream is new
-	listener *listener // to serve on from now on; nil to keep the one it has
-	serves   bool      // a new server is needed
+	fresh    bool           // the upstream is new
+	listener *listener      // to serve on from now on; nil to keep the one it has
+	serves   bool           // a new server is needed
+	secures  bool           // TLS is another
+	tls      *secure.Client // what it is from now on then; nil: in the clear
 }
 
 func (a *Agent) change(c config.Config) error {
@@ -83,6 +86,12 @@ func (a *Agent) change(c config.Config) error {
 		if m.fresh {
 			var err error
 			if m.upstream, err = a.newUpstream(m.to, c.Agent.Zone); err != nil {
+				return undo(err)
+			}
+		}
+		if m.secures {
+			var err error
+			if m.tls, err = m.upstream.openTLS(m.to); err != nil {
 				return undo(err)
 			}
 		}
@@ -164,7 +173,8 @@ func (a *Agent) plan(c config.Config) (moves []move, gone []*upstream) {
 		m := move{upstream: u, to: to, fresh: !ok}
 		if ok {
 			from := u.config
-			m.serves = from.Listen != to.Listen || from.Protocol != to.Protocol || !reflect.DeepEqual(proxyOptions(from), proxyOptions(to))
+			m.secures = !reflect.DeepEqual(from.TLS, to.TLS)
+			m.serves = m.secures || from.Listen != to.Listen || from.Protocol != to.Protocol || !reflect.DeepEqual(proxyOptions(from), proxyOptions(to))
 		}
 		moves = append(moves, m)
 	}
@@ -187,10 +197,19 @@ func (a *Agent) apply(m move, anew bool) {
 	if m.listener != nil {
 		u.listener = m.listener
 	}
+	if m.secures {
+		u.tls = m.tls
+	}
 	u.mu.Unlock()
 	if m.fresh {
 		a.start(u)
 		return
+	}
+	switch {
+	case m.secures:
+		a.watchTLS(u)
+	case u.tls != nil:
+		u.tls.Look()
 	}
 	if reflect.DeepEqual(from, m.to) && !anew && !moved {
 		return
@@ -198,7 +217,7 @@ func (a *Agent) apply(m move, anew bool) {
 	if moved {
 		u.balancer.SetPlacement(placement)
 	}
-	u.rebalance(from, m.to)
+	u.rebalance(from, m.to, m.secures)
 	switch {
 	case anew && m.to.Consul != nil || !reflect.DeepEqual(from.Consul, m.to.Consul):
 		a.subscribe(u)
@@ -218,7 +237,7 @@ func (a *Agent) apply(m move, anew bool) {
 
 // rebalance has the balancer do what the configuration wants in another way
 // than before, and nothing else: a strategy that is set begins anew.
-func (u *upstream) rebalance(from, to config.Upstream) {
+func (u *upstream) rebalance(from, to config.Upstream, secures bool) {
 	another := from.Strategy != to.Strategy || from.HashBalance != to.HashBalance
 	if another {
 		if s, err := strategyOf(to.Strategy, to); err == nil { // as the configuration has made sure
@@ -234,8 +253,8 @@ func (u *upstream) rebalance(from, to config.Upstream) {
 	if queue := queueOf(to.Limits); queue != queueOf(from.Limits) {
 		u.balancer.SetQueue(queue)
 	}
-	if !reflect.DeepEqual(from.Health, to.Health) {
-		u.balancer.SetHealth(healthOf(to.Health))
+	if secures || !reflect.DeepEqual(from.Health, to.Health) {
+		u.balancer.SetHealth(healthOf(to.Health, u.tls))
 	}
 }
 
@@ -247,6 +266,8 @@ func (a *Agent) restartOnly(c config.Config) {
 		"agent.name":       c.Agent.Name != a.config.Agent.Name,
 		"agent.data_dir":   c.Agent.DataDir != a.config.Agent.DataDir,
 		"agent.log_format": c.Agent.LogFormat != a.config.Agent.LogFormat,
+
+		"agent.reserved_files": c.Agent.ReservedFiles != a.config.Agent.ReservedFiles,
 	} {
 		if changed {
 			a.log.Warn("this change takes effect with the next start only", "block", what)

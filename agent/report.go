@@ -58,6 +58,7 @@ type UpstreamStatus struct {
 	Retries    int64          `json:"retries"`
 	Queue      *QueueStatus   `json:"queue,omitempty"`
 	Shadow     *ShadowStatus  `json:"shadow,omitempty"`
+	TLS        *TLSStatus     `json:"tls,omitempty"` // nil in the clear
 }
 
 // QueueStatus is how those fare that wait for a place at a backend.
@@ -121,6 +122,7 @@ type Backend struct {
 
 	EjectionLeft float64         `json:"ejection_left_s,omitempty"` // until that is over, if nothing ends it sooner
 	Damping      *BackendDamping `json:"damping,omitempty"`         // nil while it has not flapped
+	TLS          *BackendTLS     `json:"tls,omitempty"`             // nil while it works, or is not known
 	WouldChange  []string        `json:"would_change"`              // what would make it up, or no longer up; each alone is enough
 
 	Priority int     `json:"priority"`

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/outrigger-sidecar/outrigger/agent/config"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/rewrite"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/secure"
 	"github.com/outrigger-sidecar/outrigger/discovery/consul"
 	"github.com/outrigger-sidecar/outrigger/lb"
 	"github.com/outrigger-sidecar/outrigger/lb/health"
@@ -142,16 +145,19 @@ func exporterOf(e config.Exporter) telemetry.Exporter {
 	}
 }
 
-func healthOf(h config.Health) lb.Health {
+// healthOf is how the backends of an upstream with that TLS are judged. A probe
+// of one is as secure as a request to it.
+func healthOf(h config.Health, tls *secure.Client) lb.Health {
+	handshake := handshakeOf(tls)
 	return lb.Health{
-		Check: checkOf(h.Check),
+		Check: checkOf(h.Check, handshake),
 		Ejection: health.Ejection{
 			Failures: h.Ejection.ConsecutiveFailures,
 			Base:     h.Ejection.BaseTime,
 			Max:      h.Ejection.MaxTime,
 			MaxShare: float64(h.Ejection.MaxPercent) / 100,
 		},
-		Reach:  &health.Check{Name: "tcp", Prober: probe.TCP{}, Interval: reachInterval, Timeout: reachTimeout},
+		Reach:  &health.Check{Name: sharedName("tcp", handshake), Prober: probe.TCP{Handshake: handshake}, Interval: reachInterval, Timeout: reachTimeout},
 		Policy: policyOf(h), Damping: dampingOf(h.Damping),
 	}
 }
@@ -163,20 +169,20 @@ const (
 	reachTimeout  = time.Second
 )
 
-func checkOf(c *config.Check) *health.Check {
+func checkOf(c *config.Check, handshake probe.Handshake) *health.Check {
 	if c == nil {
 		return nil
 	}
 	check := &health.Check{
-		Name: checkName(c), Interval: c.Interval, Timeout: c.Timeout, Rise: c.Rise, Fall: c.Fall, TrustTraffic: c.TrustTraffic,
+		Name: sharedName(checkName(c), handshake), Interval: c.Interval, Timeout: c.Timeout, Rise: c.Rise, Fall: c.Fall, TrustTraffic: c.TrustTraffic,
 	}
 	switch c.Type {
 	case "tcp":
-		check.Prober = probe.TCP{}
+		check.Prober = probe.TCP{Handshake: handshake}
 	case "grpc":
-		check.Prober = probe.GRPC{Service: c.Service}
+		check.Prober = probe.GRPC{Service: c.Service, Handshake: handshake}
 	default:
-		check.Prober = probe.HTTP{Path: c.Path, Host: c.Host, Expect: func(status int) bool {
+		check.Prober = probe.HTTP{Path: c.Path, Host: c.Host, Handshake: handshake, Expect: func(status int) bool {
 			for _, r := range c.Status {
 				if r.From <= status && status <= r.To {
 					return true
@@ -200,12 +206,11 @@ func proxyOptions(u config.Upstream) proxy.Options {
 			Idle: u.Connections.Idle, Most: u.Connections.MaxIdle, Age: u.Connections.MaxAge, Warm: u.Connections.Warm,
 		},
 		Timeouts: proxy.Timeouts(u.Timeouts),
-		Limits: proxy.Limits{
-			MaxRequests: u.Limits.MaxRequests, MaxConnections: u.Limits.MaxConnections, MaxHeaderBytes: u.Limits.MaxHeaderBytes,
-		},
-		Sticky:  stickyOf(u.Sticky),
-		Proxy:   proxy.Preface{Accept: u.AcceptProxy, Trusted: u.Trusted, Send: versionOf(u.SendProxy)},
-		Removal: proxy.Removal{Mode: proxy.RemovalMode(u.OnRemove), Grace: u.RemoveGrace},
+		Limits:   limitsOf(u.Limits),
+		Sticky:   stickyOf(u.Sticky),
+		Headers:  headersOf(u.Headers),
+		Proxy:    proxy.Preface{Accept: u.AcceptProxy, Trusted: u.Trusted, Send: versionOf(u.SendProxy)},
+		Removal:  proxy.Removal{Mode: proxy.RemovalMode(u.OnRemove), Grace: u.RemoveGrace},
 	}
 }
 
@@ -238,6 +243,33 @@ func stickyOf(s *config.Sticky) proxy.Sticky {
 		return proxy.Sticky{}
 	}
 	return proxy.Sticky(*s)
+}
+
+func limitsOf(l config.Limits) proxy.Limits {
+	limits := proxy.Limits{
+		MaxRequests: l.MaxRequests, MaxConnections: l.MaxConnections,
+		MaxHeaderBytes: l.MaxHeaderBytes, MaxHeaders: l.MaxHeaders, MaxRequestLine: l.MaxRequestLine,
+	}
+	if l.RateLimit != nil {
+		limits.Rate = &proxy.RateLimit{PerSecond: l.RateLimit.RequestsPerSecond, Burst: l.RateLimit.Burst}
+	}
+	if l.CircuitBreaker != nil {
+		breaker := proxy.Breaker(*l.CircuitBreaker)
+		limits.Breaker = &breaker
+	}
+	if l.Adaptive != nil {
+		adaptive := proxy.Adaptive(*l.Adaptive)
+		limits.Adaptive = &adaptive
+	}
+	return limits
+}
+
+func headersOf(h config.Headers) proxy.Headers {
+	return proxy.Headers{
+		NoXForwarded: !h.XForwarded, NoVia: !h.Via, Forwarded: h.Forwarded, RequestID: h.RequestID,
+		Trusted: append([]netip.Prefix{}, h.TrustedPeers...), // not nil, which has a meaning of its own
+		Request: rewrite.Rules(h.Request), Response: rewrite.Rules(h.Response),
+	}
 }
 
 // strategyOf makes a strategy of that name as the upstream wants it.

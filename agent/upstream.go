@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/outrigger-sidecar/outrigger/agent/config"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/secure"
 	"github.com/outrigger-sidecar/outrigger/discovery"
 	"github.com/outrigger-sidecar/outrigger/lb"
 	"github.com/outrigger-sidecar/outrigger/lb/health"
@@ -30,12 +32,15 @@ type upstream struct {
 	tell     *telemetry.Telemetry
 	archive  *discovery.Archive // nil keeps no snapshots
 	follow   chan *lookup       // what to follow from now on; nil for static servers
-	end      context.CancelFunc // of run
+	working  context.Context    // of run; set by start, as are end and endTLS
+	end      context.CancelFunc // of working
+	endTLS   context.CancelFunc // ends the following of the files of TLS; nil in the clear
 	ended    chan struct{}      // closed when run has returned
 
 	mu        sync.Mutex // guards what a reload changes, and the snapshot
 	config    config.Upstream
 	placement lb.Placement
+	tls       *secure.Client // nil: in the clear
 	listener  *listener
 	serving   *serving
 	servers   []proxy.Server          // at work or draining
@@ -77,6 +82,9 @@ func (a *Agent) newUpstream(c config.Upstream, zone string) (*upstream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("upstream %q: shadow: %w", c.Name, err)
 	}
+	if u.tls, err = u.openTLS(c); err != nil {
+		return nil, err
+	}
 	hooks := lb.Hooks{
 		Change: u.changed,
 		Panic:  u.panicked,
@@ -84,7 +92,7 @@ func (a *Agent) newUpstream(c config.Upstream, zone string) (*upstream, error) {
 			u.tell.HealthCheck(u.name, u.checkType(), r.Good, r.Took)
 		},
 	}
-	u.balancer = lb.New(strategy, lb.WithHealth(healthOf(c.Health)), lb.WithHooks(hooks), lb.WithShadow(shadow),
+	u.balancer = lb.New(strategy, lb.WithHealth(healthOf(c.Health, u.tls)), lb.WithHooks(hooks), lb.WithShadow(shadow),
 		lb.WithPlacement(u.placement), lb.WithQueue(queueOf(c.Limits)), lb.WithScheduler(a.probes))
 	if err := u.balancer.Replace(staticServers(c)); err != nil {
 		return nil, fmt.Errorf("upstream %q: %w", c.Name, err)
@@ -129,6 +137,7 @@ func (u *upstream) changed(c lb.Change) {
 	case c.From.State == health.Unseen:
 		u.tellServers(func(f proxy.Follower) { f.Added(c.Server) })
 	case c.To.Rule == 2:
+		u.secured().Forget(c.Server.Address)
 		u.tellServers(func(f proxy.Follower) { f.Removed(c.Server) })
 	}
 	announce(u.log, u.tell, hclog.Info, message, telemetry.BackendChanged{
@@ -161,11 +170,22 @@ func (u *upstream) panicked(on bool, usable, known int) {
 		"usable", usable, "known", known)
 }
 
+// circuitChanged logs what the circuit breaker does.
+func (u *upstream) circuitChanged(from, to proxy.CircuitState) {
+	level := hclog.Info
+	if to == proxy.CircuitOpen {
+		level = hclog.Warn
+	}
+	u.log.Log(level, "the circuit breaker is "+strings.ReplaceAll(to.String(), "_", " "), "from", from.String(), "to", to.String())
+}
+
 // serve puts a new server behind the upstream's listener, which a server
 // before it has given back.
 func (a *Agent) serve(u *upstream) {
 	options := proxyOptions(u.config)
+	options.TLS = u.secured()
 	options.Balancer, options.Observer, options.Meter, options.ErrorLog = u.balancer, u.observer, u.meter, a.errorLog
+	options.Memory, options.Descriptors, options.OnCircuit = a.memory, a.descriptors, u.circuitChanged
 	s := &serving{loan: u.listener.lend(), done: make(chan struct{})}
 	if u.config.Protocol == "tcp" {
 		s.server = proxy.NewTCP(options)

@@ -70,6 +70,7 @@ func head(w io.Writer, e agent.Explanation) {
 	if q := e.Queue; q != nil {
 		fmt.Fprintf(w, "queue: %d of %d waiting; %d waited so far, %d gave up, %d found it full\n", q.Waiting, q.Length, q.Queued, q.GaveUp, q.Refused)
 	}
+	headOfTLS(w, e)
 	if s := e.Shadow; s != nil {
 		fmt.Fprintf(w, "shadow: %s chose the same backend in %s of %d picks\n", s.Strategy, share(s.AgreedShare).text, s.Picks)
 		if i := s.Imbalance; i.Picks > 0 {

@@ -125,6 +125,9 @@ func webURL(s string) *problem {
 // zero.
 const maxSocketPath = 107
 
+// isSocket tells whether an address is that of a unix socket.
+func isSocket(address string) bool { return strings.HasPrefix(address, "unix:") }
+
 func socketPath(s string) (string, *problem) {
 	path, ok := strings.CutPrefix(s, "unix://")
 	switch {

@@ -30,6 +30,8 @@ type Agent struct {
 	DrainTimeout time.Duration // how long requests in flight may take to finish at the end
 	Zone         string        // where this agent runs; "" is not known
 	Probes       Probes
+	// ReservedFiles are the file descriptors that upstreams leave for the rest.
+	ReservedFiles int
 }
 
 // Probes is what the checks of all upstreams together may cost.
@@ -55,13 +57,20 @@ type Consul struct {
 	TLS         TLS
 }
 
-// TLS names the files for TLS to Consul or a collector.
+// TLS names the files for TLS to Consul, a collector or a backend.
 type TLS struct {
 	CAFile             string
 	CertFile           string
 	KeyFile            string
 	ServerName         string
 	InsecureSkipVerify bool
+}
+
+// BackendTLS is TLS to the backends of an upstream.
+type BackendTLS struct {
+	TLS
+	Match      []string // names of which a certificate has to hold one, in place of ServerName; see secure.ParseName
+	MinVersion string   // 1.2 or 1.3
 }
 
 // Admin is the listener of status, explain, metrics and readiness.
@@ -169,7 +178,7 @@ type Upstream struct {
 	Name            string
 	Listen          string // host:port or unix:///path; port 0 takes a free one
 	Protocol        string // http or tcp
-	BackendProtocol string // auto, http1 or h2c: how to talk to the backends of an http upstream
+	BackendProtocol string // auto, http1, h2c (in the clear) or h2 (over TLS): how to talk to the backends of an http upstream
 	Strategy        string
 	HashOn          string         // client_ip, path, header:NAME or cookie:NAME: the key of consistent_hash; tcp has client_ip only
 	HashBalance     float64        // of the hashing strategies: a backend's bound on requests in flight, in shares; 0: none
@@ -182,7 +191,9 @@ type Upstream struct {
 	RemoveGrace     time.Duration  // tcp: how long drain lets them go on
 	Consul          *Service
 	Servers         []Server
-	Sticky          *Sticky // nil: no sessions
+	Sticky          *Sticky     // nil: no sessions
+	TLS             *BackendTLS // nil: the backends are talked to in the clear
+	Headers         Headers
 	SlowStart       SlowStart
 	Subset          Subset
 	Health          Health
@@ -237,6 +248,25 @@ type Sticky struct {
 	Cookie string        // its name
 	TTL    time.Duration // how long the client keeps it; 0: until it is closed
 	Path   string        // below which the client sends it
+}
+
+// Headers say how an http upstream changes the headers that pass it.
+type Headers struct {
+	XForwarded   bool           // X-Forwarded-For, -Host and -Proto are added for backends
+	Via          bool           // so is Via
+	Forwarded    bool           // so is Forwarded (RFC 7239)
+	RequestID    bool           // a request without an X-Request-Id gets one
+	TrustedPeers []netip.Prefix // who is believed, beside unix sockets, about whom they forward for
+	Request      HeaderRules    // for requests to backends
+	Response     HeaderRules    // for answers of backends
+}
+
+// HeaderRules are changes of a header: first fields are removed, then set,
+// then added.
+type HeaderRules struct {
+	Set    map[string]string
+	Add    map[string]string
+	Remove []string
 }
 
 // SlowStart has a backend that is new, or up again, begin with a part of its
@@ -351,8 +381,37 @@ type Limits struct {
 	MaxRequests          int // in flight at once (http)
 	MaxConnections       int // from the app at once
 	MaxRequestsPerServer int // in flight at once at one backend, where it names no limit of its own
-	MaxHeaderBytes       int // of a request's or an answer's head
+	MaxHeaderBytes       int // of a request's or an answer's head; never 0
+	MaxHeaders           int // fields in one (HTTP/1); never 0
+	MaxRequestLine       int // bytes (HTTP/1); never 0
 
 	MaxQueue     int           // requests (http) or connections (tcp) that may wait where every backend is at its limit; 0: none
 	QueueTimeout time.Duration // the longest that one waits; 0: as long as it lives
+
+	RateLimit      *RateLimit           // nil: none
+	CircuitBreaker *CircuitBreaker      // nil: none
+	Adaptive       *AdaptiveConcurrency // nil: none
+}
+
+// RateLimit bounds the requests of an http upstream by a token bucket.
+type RateLimit struct {
+	RequestsPerSecond float64
+	Burst             int // that may come at once
+}
+
+// CircuitBreaker refuses requests of an http upstream where too many fail.
+type CircuitBreaker struct {
+	FailurePercent int           // of the requests in Window, from which on they are refused
+	Window         time.Duration // over which they are counted
+	MinRequests    int           // in Window, below which none are refused
+	OpenTime       time.Duration // until some are tried
+	TrialRequests  int           // that have to succeed then
+}
+
+// AdaptiveConcurrency bounds the requests in flight of an http upstream by
+// their latency.
+type AdaptiveConcurrency struct {
+	Min       int
+	Max       int
+	Tolerance float64 // times the latency without load that is allowed
 }

@@ -38,24 +38,3 @@ func (c *Consul) finish(b *block) {
 			`write token_file = "…" or token = env.NAME`)
 	}
 }
-
-func (t *TLS) spec() spec {
-	return spec{
-		fields: []field{
-			text("ca_file", &t.CAFile, "", printable),
-			text("cert_file", &t.CertFile, "", printable),
-			text("key_file", &t.KeyFile, "", printable),
-			text("server_name", &t.ServerName, "", orEmpty(hostName)),
-			boolean("insecure_skip_verify", &t.InsecureSkipVerify, false),
-		},
-		done: func(b *block) {
-			switch {
-			case !b.sound("cert_file", "key_file"):
-			case t.CertFile != "" && t.KeyFile == "":
-				b.reject("cert_file", "cert_file stands without key_file", "write the file of its key too")
-			case t.KeyFile != "" && t.CertFile == "":
-				b.reject("key_file", "key_file stands without cert_file", "write the file of its certificate too")
-			}
-		},
-	}
-}

@@ -85,6 +85,13 @@ func TestReference(t *testing.T) {
 	var damping Damping
 	damping.spec()
 	equal(t, "damping", web.Health.Damping, &damping)
+	equal(t, "rate_limit", web.Limits.RateLimit, &RateLimit{RequestsPerSecond: 100, Burst: 100})
+	var breaker CircuitBreaker
+	breaker.spec()
+	equal(t, "circuit_breaker", web.Limits.CircuitBreaker, &breaker)
+	var adaptive AdaptiveConcurrency
+	adaptive.spec()
+	equal(t, "adaptive_concurrency", web.Limits.Adaptive, &adaptive)
 	var hedge Hedge
 	hedge.spec()
 	equal(t, "hedge", web.Retry.Hedge, &hedge)
@@ -110,9 +117,14 @@ func TestReference(t *testing.T) {
 	want.Protocol, want.Strategy = "tcp", "least_connections"
 	equal(t, "upstream of tcp", mail, want)
 
+	var tls BackendTLS
+	tls.spec()
+	equal(t, "upstream.tls", web.TLS, &tls)
+
 	want = DefaultUpstream("web")
 	want.Listen, want.Consul, want.Health.Check = web.Listen, web.Consul, web.Health.Check
-	want.Health.Damping, want.Retry.Hedge = web.Health.Damping, web.Retry.Hedge
+	want.Health.Damping, want.TLS, want.Retry.Hedge = web.Health.Damping, web.TLS, web.Retry.Hedge
+	want.Limits.RateLimit, want.Limits.CircuitBreaker, want.Limits.Adaptive = web.Limits.RateLimit, web.Limits.CircuitBreaker, web.Limits.Adaptive
 	equal(t, "upstream", web, want)
 }
 

@@ -11,7 +11,7 @@ func (u *Upstream) spec() spec {
 		fields: []field{
 			text("listen", &u.Listen, "", listenAddress).required(`write where the app connects: listen = "127.0.0.1:9001"`),
 			text("protocol", &u.Protocol, "http", oneOf("http", "tcp")),
-			text("backend_protocol", &u.BackendProtocol, "auto", oneOf("auto", "http1", "h2c")).except(&u.Protocol, "tcp"),
+			text("backend_protocol", &u.BackendProtocol, "auto", oneOf("auto", "http1", "h2c", "h2")).except(&u.Protocol, "tcp"),
 			text("strategy", &u.Strategy, "least_response_time", oneOf(lb.Names()...)),
 			text("hash_on", &u.HashOn, "client_ip", hashKey),
 			bind("hash_balance", &u.HashBalance, 0, parseNumber, shareBound),
@@ -48,6 +48,22 @@ func (u *Upstream) spec() spec {
 				}
 				return s
 			}},
+			{name: "tls", spec: func(string) spec {
+				var tls BackendTLS
+				s := tls.spec()
+				files := s.done
+				s.done = func(b *block) {
+					files(b)
+					tls.finish(b)
+					u.TLS = &tls
+				}
+				return s
+			}},
+			one("headers", func() spec {
+				s := u.Headers.spec()
+				s.done = func(b *block) { b.rejectFor(u.Protocol, "tcp") }
+				return s
+			}),
 			one("slow_start", u.SlowStart.spec),
 			one("subset", u.Subset.spec),
 			one("health", u.Health.spec),
@@ -68,6 +84,7 @@ func (u *Upstream) finish(b *block) {
 		b.decoder.reportAbsence(b.header, b.title+" has no backends", `write consul { service = "NAME" } or server "NAME" { address = "127.0.0.1:8081" }`)
 	}
 	u.finishBalancing(b)
+	u.finishTLS(b)
 	if u.Protocol == "tcp" {
 		b.rejectAlone("accept_proxy", "true", "trusted")
 		b.rejectAlone("on_remove", `"drain"`, "remove_grace")
@@ -106,13 +123,9 @@ func (t *Timeouts) spec(protocol *string) spec {
 	}}
 }
 
-func (l *Limits) spec(protocol *string) spec {
-	return spec{fields: []field{
-		count("max_requests", &l.MaxRequests, 0).except(protocol, "tcp"),
-		count("max_connections", &l.MaxConnections, 0),
-		count("max_requests_per_server", &l.MaxRequestsPerServer, 0),
-		bind("max_header_bytes", &l.MaxHeaderBytes, 64<<10, parseSize).except(protocol, "tcp"),
-		count("max_queue", &l.MaxQueue, 0),
-		duration("queue_timeout", &l.QueueTimeout, time.Second),
-	}}
+// rejectFor reports a block that does nothing where kind is without.
+func (b *block) rejectFor(kind, without string) {
+	if kind == without {
+		b.decoder.report(SeverityError, b.header, b.title+" does nothing with "+kind, "remove it")
+	}
 }

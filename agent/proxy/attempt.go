@@ -34,9 +34,10 @@ type attempt struct {
 // begin makes what is sent to the leased server.
 func (a *attempt) begin(x *exchange, number int, reason string) {
 	a.exchange, a.number, a.result = x, number, Result{GRPC: -1}
-	forward(&a.out, a.r)
+	a.http.headers.forward(&a.out, a.r)
 	a.http.Sticky.strip(&a.out.Header)
 	a.trace = x.trace.Attempt(&a.out, a.lease.Server(), number, reason)
+	a.http.headers.request.Apply(&a.out.Header, a) // last, as the operator's word is
 }
 
 // end closes the books of the try.
@@ -89,7 +90,7 @@ func (a *attempt) ask() *failure {
 				return nil
 			}
 			stale = !again && b.Reused() && lost(err)
-			if f = failed(err, a.stopped()); f.kind == Reset && !f.gone && b.Unsent() {
+			if f = a.rejected(failed(err, a.stopped()), b.Reused()); f.kind == Reset && !f.gone && b.Unsent() {
 				f = &failure{kind: Reset, err: err, unsent: true}
 			}
 		} else {
@@ -114,7 +115,7 @@ func (a *attempt) leave() {
 	if !a.hedge { // which has no body to wait for
 		a.body.halt()
 	}
-	a.attach(nil)
+	_ = a.attach(nil)
 	b.Release()
 }
 
@@ -238,6 +239,7 @@ func (a *attempt) respond() {
 	h.Status, h.Length, h.Declared, h.Head = resp.Status, resp.Length, resp.Declared, resp.Head
 	h.Last = a.last || !a.body.ended.Load()
 	message.EndToEnd(&h.Header, &resp.Header)
+	a.http.headers.response.Apply(&h.Header, a)
 	a.keepSession(&h.Header)
 	a.begun = true
 	a.exchange.result.Status, a.exchange.result.Major = resp.Status, resp.Major
@@ -308,7 +310,7 @@ func (a *attempt) stream() error {
 		if len(piece) > 0 && c.WriteBody(piece) != nil {
 			return clientGone
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

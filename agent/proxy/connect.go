@@ -14,7 +14,7 @@ import (
 // and where it must be fresh, a new one.
 func (a *attempt) connect(fresh bool) (outbound, *failure) {
 	address := a.lease.Server().Address
-	if a.http.Backend == H2C || a.http.Backend == Auto && a.r.IsGRPC() {
+	if p := a.http.Backend; p == H2C || p == H2 || p == Auto && a.r.IsGRPC() {
 		s, err := a.http.trunks.open(a.context, address)
 		if err != nil {
 			return nil, a.unreached(err)

@@ -118,7 +118,7 @@ func (c *connection) arrived() (again bool) {
 	for {
 		room := c.session.room()
 		n, err := c.sock.TryRead(room)
-		if err == socket.ErrAgain {
+		if errors.Is(err, socket.ErrAgain) {
 			if len(c.session.in) == 0 {
 				c.release()
 			}

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +33,7 @@ type exchange struct {
 	try    attempt
 	rival  attempt // that runs beside it; see hedge
 	hedges sync.WaitGroup
+	pass   pass
 	answer message.Response // as it goes to the client
 
 	deadlines deadlines
@@ -49,8 +49,8 @@ type exchange struct {
 func (x *exchange) run(c inbound, r *message.Request, ip string) {
 	x.begin(c, r, ip)
 	defer x.end()
-	if n := x.http.inFlight.Add(1); x.http.Limits.MaxRequests > 0 && n > int64(x.http.Limits.MaxRequests) {
-		x.refuse(&failure{kind: AtCapacity, err: fmt.Errorf("max_requests = %d are in flight", x.http.Limits.MaxRequests)})
+	if f := x.http.entrance.admit(&x.pass, x.start); f != nil {
+		x.refuse(f)
 		return
 	}
 	x.http.budget.deposit()
@@ -64,7 +64,8 @@ func (x *exchange) begin(c inbound, r *message.Request, ip string) {
 	x.r, x.ip, x.start = r, ip, x.http.clock.Now()
 	x.now = x.start
 	x.result = Result{GRPC: -1}
-	x.last = r.Last || x.http.draining.Load()
+	x.last = r.Last || x.http.draining.Load() || x.http.entrance.ending()
+	x.http.headers.identify(r)
 	x.trace = x.http.Observer.Begin(r)
 	x.http.Meter.Active.Add(1)
 	x.within(&x.deadlines.total, x.now, x.http.Timeouts.Request)
@@ -91,7 +92,8 @@ func (x *exchange) end() {
 			x.refuse(ourFault)
 		}
 	}
-	x.http.inFlight.Add(-1)
+	now := x.http.clock.Now()
+	x.http.entrance.leave(&x.pass, x.result, now, x.try.took, now-x.start)
 	if x.cut {
 		x.client.Abort()
 	}
@@ -126,7 +128,6 @@ func (x *exchange) report() {
 func (x *exchange) reject(c inbound, r *message.Request, ip string, f *failure) {
 	x.begin(c, r, ip)
 	defer x.end()
-	x.http.inFlight.Add(1)
 	x.refuse(f)
 }
 
@@ -140,6 +141,7 @@ func (x *exchange) forget() {
 	x.writing.Store(false)
 	x.query = lb.Query{Tried: x.query.Tried[:0]}
 	x.r, x.trace, x.prefer, x.begun, x.cut = nil, nil, 0, false, false
+	x.pass, x.try.took = pass{}, 0
 }
 
 // forward sends the request to one backend after another, as long as that is
@@ -307,5 +309,6 @@ func (x *exchange) delivered() {
 
 func (x *exchange) fail(f *failure) {
 	x.http.Meter.fail(f.kind)
+	x.pass.excuse(f, x.body.ended.Load())
 	x.result.Error = string(f.kind)
 }

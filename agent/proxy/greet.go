@@ -89,13 +89,15 @@ func readHeader(c *socket.Conn) (who proxyproto.Header, ahead []byte, err error)
 }
 
 // announce tells a backend who is behind the connection.
-func (v *visit) announce(backend *socket.Conn) error {
+func (v *visit) announce(backend net.Conn) error {
 	var b []byte
 	switch v.tcp.Proxy.Send {
 	case 1:
 		b = proxyproto.AppendV1(nil, v.who)
 	case 2:
 		b = proxyproto.AppendV2(nil, v.who)
+	default:
+		return nil
 	}
 	_, err := backend.Write(b)
 	return err

@@ -93,7 +93,7 @@ func (x *exchange) hedge() {
 	b.now = b.from
 	b.begin(x, x.result.Attempts, hedged)
 	if f := b.ask(); f != nil {
-		b.fail(f)
+		_ = b.fail(f)
 		return
 	}
 	x.win(b)
@@ -147,7 +147,7 @@ func (x *exchange) settle(f *failure) (*attempt, *failure) {
 	x.headCame()
 	x.http.pace.add(second.now-first.from, second.now) // at least so long
 	if f != nil && f != beaten {
-		first.fail(f)
+		_ = first.fail(f)
 	} else {
 		first.lose(second)
 	}

@@ -146,7 +146,7 @@ func TestForwardedFieldsOfStrangersAreDropped(t *testing.T) {
 		r.Header.AddNamed(name, value)
 	}
 	var out message.Request
-	forward(&out, r)
+	new(forwarding).forward(&out, r)
 	var got []string
 	for f := range out.Header.All() {
 		got = append(got, string(f.Name)+": "+string(f.Value))

@@ -19,6 +19,7 @@ type origin struct {
 	sock    *socket.Conn
 	born    time.Duration // when it was made, by the clock
 	since   time.Duration // when it was last taken up
+	secured uint64        // the generation of what TLS was made with
 	older   *origin       // of those that are idle, see pool
 	newer   *origin
 
@@ -245,7 +246,10 @@ func (o *origin) Release() {
 	o.free()
 	o.answer, o.method = nil, nil
 	if keep {
-		o.reused = true
+		if !o.reused {
+			o.reused = true
+			o.pool.tls.Worked(o.address)
+		}
 		o.pool.put(o)
 		return
 	}

@@ -3,10 +3,12 @@ package proxy
 import (
 	"context"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/http1"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/secure"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/socket"
 	"github.com/outrigger-sidecar/outrigger/lb/health"
 )
@@ -29,11 +31,11 @@ const (
 // many grow old.
 type pool struct {
 	Keeping
-	timeout time.Duration // of a connect; 0: none
-	meter   *Meter
-	heads   http1.Limits
-	clock   *socket.Clock
-	alarm   socket.Alarm
+	dialer
+	meter *Meter
+	heads http1.Limits
+	clock *socket.Clock
+	alarm socket.Alarm
 
 	mu     sync.Mutex
 	idle   map[string][]*origin // by address, the one used last at the end
@@ -45,8 +47,8 @@ type pool struct {
 
 func newPool(o Options, clock *socket.Clock) *pool {
 	p := &pool{
-		Keeping: o.Keeping, timeout: o.Timeouts.Connect, meter: o.Meter, clock: clock,
-		heads: http1.Limits{Bytes: o.Limits.MaxHeaderBytes},
+		Keeping: o.Keeping, dialer: newDialer(o), meter: o.Meter, clock: clock,
+		heads: o.Limits.heads(),
 		idle:  make(map[string][]*origin),
 	}
 	p.Idle = idleOf(o.Keeping)
@@ -84,7 +86,7 @@ func (p *pool) put(o *origin) {
 	at := o.since + p.Idle
 	var surplus *origin
 	p.mu.Lock()
-	if p.closed || p.Age > 0 && o.since-o.born >= p.Age {
+	if p.closed || p.stale(o.secured) || p.Age > 0 && o.since-o.born >= p.Age {
 		surplus = o
 	} else {
 		p.idle[o.address] = append(p.idle[o.address], o)
@@ -144,13 +146,13 @@ func (p *pool) drop() *origin {
 
 // dial makes a connection to address.
 func (p *pool) dial(ctx context.Context, address string) (*origin, error) {
-	conn, err := dial(ctx, address, p.timeout)
+	conn, secured, err := p.dialer.dial(ctx, address, secure.HTTP1)
 	if err != nil {
 		return nil, err
 	}
 	p.meter.Backends.Add(1)
 	now := p.clock.Now()
-	return &origin{pool: p, address: address, sock: socket.New(conn), born: now, since: now}, nil
+	return &origin{pool: p, address: address, sock: socket.New(conn), born: now, since: now, secured: secured}, nil
 }
 
 func dial(ctx context.Context, address string, timeout time.Duration) (net.Conn, error) {
@@ -183,6 +185,26 @@ func (p *pool) forget(address string) {
 	}
 	p.mu.Unlock()
 	for _, o := range all {
+		o.close()
+	}
+}
+
+// renew closes what was made with files that are not in force any more.
+func (p *pool) renew() {
+	var old []*origin
+	p.mu.Lock()
+	for address, all := range p.idle {
+		p.idle[address] = slices.DeleteFunc(all, func(o *origin) bool {
+			if !p.stale(o.secured) {
+				return false
+			}
+			p.unlink(o)
+			old = append(old, o)
+			return true
+		})
+	}
+	p.mu.Unlock()
+	for _, o := range old {
 		o.close()
 	}
 }

@@ -7,22 +7,23 @@ import (
 	"time"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/http2"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/secure"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/socket"
 )
 
 // streamPool keeps connections of HTTP/2 to servers, each of which carries many
 // requests at once.
 type streamPool struct {
-	timeout time.Duration // of a connect; 0: none
+	dialer
 	meter   *Meter
 	idle    time.Duration
 	options http2.ClientOptions
 	clock   *socket.Clock
 	alarm   socket.Alarm
 
-	mu     sync.Mutex
-	lines  map[string]*trunk // by address
-	closed bool
+	mu    sync.Mutex
+	lines map[string]*trunk // by address
+	old   []*http2.Client   // of files that are not in force any more, until they carry nothing
 }
 
 // trunk is the connections to one server.
@@ -33,8 +34,8 @@ type trunk struct {
 
 func newStreamPool(o Options, clock *socket.Clock) *streamPool {
 	p := &streamPool{
-		timeout: o.Timeouts.Connect, idle: idleOf(o.Keeping), meter: o.Meter, clock: clock, lines: make(map[string]*trunk),
-		options: http2.ClientOptions{MaxHeaderBytes: o.Limits.MaxHeaderBytes, Stall: o.Timeouts.Idle},
+		dialer: newDialer(o), idle: idleOf(o.Keeping), meter: o.Meter, clock: clock, lines: make(map[string]*trunk),
+		options: http2.ClientOptions{MaxHeaderBytes: o.Limits.MaxHeaderBytes, Stall: o.Timeouts.Idle, TLS: o.TLS != nil},
 	}
 	p.options.Closed = func(error) { p.meter.Backends.Add(-1) }
 	clock.Add(&p.alarm, p.sweep)
@@ -58,7 +59,7 @@ func (p *streamPool) open(ctx func() context.Context, address string) (*http2.Cl
 	if s, _ := p.find(address); s != nil {
 		return s, nil
 	}
-	conn, err := dial(waits, address, p.timeout)
+	conn, secured, err := p.dialer.dial(waits, address, secure.HTTP2)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +70,7 @@ func (p *streamPool) open(ctx func() context.Context, address string) (*http2.Cl
 		c.Close()
 		return nil, err
 	}
-	p.keep(t, c)
+	p.keep(t, c, secured)
 	return s, nil
 }
 
@@ -101,9 +102,14 @@ func (p *streamPool) find(address string) (*http2.ClientStream, *trunk) {
 	return nil, t
 }
 
-func (p *streamPool) keep(t *trunk, c *http2.Client) {
+func (p *streamPool) keep(t *trunk, c *http2.Client, secured uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.stale(secured) { // by now
+		p.old = append(p.old, c)
+		p.alarm.Earlier(p.clock.Now() + oldEvery)
+		return
+	}
 	t.clients = append(t.clients, c)
 	p.alarm.Earlier(p.clock.Now() + p.idle)
 }
@@ -126,7 +132,39 @@ func (p *streamPool) sweep(now time.Duration) (next time.Duration) {
 			delete(p.lines, address)
 		}
 	}
+	if p.dropOld(); len(p.old) > 0 {
+		next = now + oldEvery
+	}
 	return next
+}
+
+// oldEvery is how often connections are looked at that are to end when they
+// carry nothing.
+const oldEvery = time.Second
+
+// renew has no further streams opened on connections made with files that are
+// not in force any more.
+func (p *streamPool) renew() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, t := range p.lines {
+		p.old = append(p.old, t.clients...)
+		t.clients = nil
+	}
+	if p.dropOld(); len(p.old) > 0 {
+		p.alarm.Earlier(p.clock.Now() + oldEvery)
+	}
+}
+
+// dropOld closes those that carry nothing; the caller holds the lock.
+func (p *streamPool) dropOld() {
+	p.old = slices.DeleteFunc(p.old, func(c *http2.Client) bool {
+		if !c.Idle() {
+			return false
+		}
+		c.Close()
+		return true
+	})
 }
 
 // forget closes the connections to an address once they carry nothing.
@@ -150,11 +188,14 @@ func (p *streamPool) close() {
 	p.clock.Remove(&p.alarm)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	all := p.old
 	for _, t := range p.lines {
-		for _, c := range t.clients {
-			c.Close()
-			<-c.Done()
-		}
+		all = append(all, t.clients...)
 		t.clients = nil
+	}
+	p.old = nil
+	for _, c := range all {
+		c.Close()
+		<-c.Done()
 	}
 }

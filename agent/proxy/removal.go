@@ -24,11 +24,12 @@ const (
 )
 
 // Follower is a Server that wants to know which servers come to its balancer
-// and which go. It is told afterwards, by whoever made the change, so it must
-// not wait.
+// and which go, and when the files of TLS are renewed. It is told afterwards, by
+// whoever made the change, so it must not wait.
 type Follower interface {
 	Added(*lb.Server)
 	Removed(*lb.Server)
+	Renewed()
 }
 
 // Added implements Follower.
@@ -43,7 +44,7 @@ func (t *TCP) Removed(s *lb.Server) {
 
 // Added implements Follower.
 func (h *HTTP) Added(s *lb.Server) {
-	if h.Keeping.Warm > 0 && h.Backend != H2C {
+	if h.Keeping.Warm > 0 && h.Backend != H2C && h.Backend != H2 {
 		h.crew.do(func() { h.pool.warm(h.ctx, s.Address) })
 	}
 }

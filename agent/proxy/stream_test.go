@@ -22,7 +22,7 @@ import (
 
 // echoService is a gRPC service, made by hand so that no generated code is
 // needed: Call answers with what it got, Chat too, message by message.
-func echoService(t *testing.T) string {
+func echoService(t testing.TB, options ...grpc.ServerOption) string {
 	t.Helper()
 	call := func(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
 		in := new(wrapperspb.StringValue)
@@ -49,7 +49,7 @@ func echoService(t *testing.T) string {
 			}
 		}
 	}
-	server := grpc.NewServer()
+	server := grpc.NewServer(options...)
 	server.RegisterService(&grpc.ServiceDesc{
 		ServiceName: "test.Echo",
 		HandlerType: (*any)(nil),
@@ -62,7 +62,7 @@ func echoService(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func grpcClient(t *testing.T, address string) *grpc.ClientConn {
+func grpcClient(t testing.TB, address string) *grpc.ClientConn {
 	t.Helper()
 	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -191,7 +190,7 @@ func (v *visit) forward() *failure {
 func (v *visit) connect(ctx context.Context, address string) (*socket.Conn, time.Duration, *failure) {
 	start := v.tcp.clock.Now()
 	v.enter(connect, v.tcp.Timeouts.Connect)
-	conn, err := dialAddress(ctx, address)
+	conn, err := v.dial(ctx, address)
 	took := v.tcp.clock.Now() - start
 	v.enter(nothing, 0)
 	if err != nil {
@@ -200,28 +199,36 @@ func (v *visit) connect(ctx context.Context, address string) (*socket.Conn, time
 		}
 		return nil, took, undialled(err)
 	}
-	backend := socket.New(conn)
-	if err := v.announce(backend); err != nil {
-		backend.Close()
-		return nil, took, &failure{kind: Reset, err: err}
-	}
-	return backend, took, nil
+	return socket.New(conn), took, nil
 }
 
-// dialAddress connects to host:port or unix:///path. An IP address needs
-// nothing of what a name does.
+// dial is all that has to be done before bytes of the app may flow. The PROXY
+// header comes before TLS.
+func (v *visit) dial(ctx context.Context, address string) (net.Conn, error) {
+	conn, err := v.tcp.Descriptors.keep(dialAddress(ctx, address))
+	if err != nil {
+		return nil, err
+	}
+	if err := v.announce(conn); err != nil {
+		conn.Close()
+		return nil, &failure{kind: Reset, err: err}
+	}
+	if v.tcp.TLS == nil {
+		return conn, nil
+	}
+	secured, _, err := v.tcp.TLS.Handshake(ctx, conn, address, "")
+	if err != nil {
+		return nil, err // and no *tls.Conn that is nil
+	}
+	return secured, nil
+}
+
+// dialAddress connects to host:port or unix:///path. (Dialer.DialTCP, which
+// looks cheaper for an IP address, binds a port before it connects: such a port
+// is used up, for a minute after its end too, whatever the other address is.)
 func dialAddress(ctx context.Context, address string) (net.Conn, error) {
 	network, addr := health.SplitAddress(address)
 	var d net.Dialer
-	if network == "tcp" {
-		if ip, err := netip.ParseAddrPort(addr); err == nil {
-			conn, err := d.DialTCP(ctx, network, netip.AddrPort{}, ip)
-			if err != nil {
-				return nil, err // and no *net.TCPConn that is nil
-			}
-			return conn, nil
-		}
-	}
 	return d.DialContext(ctx, network, addr)
 }
 
@@ -243,10 +250,22 @@ func (v *visit) carry(backend *socket.Conn, server *lb.Server) *failure {
 		return &failure{kind: IdleTimeout, err: err}
 	case errors.Is(err, errDismissed):
 		return nil // as was wanted
+	case err != nil && t.TLS.Rejected(server.Address, err) != nil:
+		return &failure{kind: TLS, err: err}
 	case err != nil:
+		// Who hears of an end in place of a reset takes what it got for all.
+		breakOff(v.app)
+		breakOff(backend)
 		return &failure{kind: Reset, err: err}
 	}
 	return nil
+}
+
+// breakOff has Close reset the connection, where it can.
+func breakOff(c *socket.Conn) {
+	if lingers, ok := c.NetConn().(interface{ SetLinger(sec int) error }); ok {
+		_ = lingers.SetLinger(0)
+	}
 }
 
 // begin lets r be cut and dismissed; it is false after a drain.

@@ -23,7 +23,9 @@ import (
 // https://github.com/grpc/grpc/blob/master/doc/health-checking.md
 type GRPC struct {
 	Service string      // the service asked about; "" means the whole server
-	TLS     *tls.Config // nil: in the clear
+	TLS     *tls.Config // nil: in the clear, unless Handshake is there
+
+	Handshake Handshake // in place of TLS; nil: none
 }
 
 // RPCError is a gRPC status other than OK.
@@ -41,12 +43,17 @@ func (p GRPC) Probe(ctx context.Context, target health.Target) (string, error) {
 		Protocols:       new(http.Protocols),
 		TLSClientConfig: p.TLS,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dial(ctx, target.Address)
+			return dial(ctx, target.Address, "", nil)
 		},
 	}
 	defer transport.CloseIdleConnections()
 	scheme := "http"
-	if p.TLS != nil {
+	if p.Handshake != nil {
+		transport.DialTLSContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dial(ctx, target.Address, "h2", p.Handshake)
+		}
+	}
+	if p.TLS != nil || p.Handshake != nil {
 		scheme = "https"
 		transport.Protocols.SetHTTP2(true)
 	} else {

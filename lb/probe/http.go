@@ -20,6 +20,8 @@ type HTTP struct {
 	Path   string                // where the target names none; "" means /health
 	Host   string                // the Host header; "" means the target's address
 	Expect func(status int) bool // nil: 200 to 399
+
+	Handshake Handshake // of https; nil: in the clear
 }
 
 // Probe sends the request over a connection of its own, since what it has to
@@ -33,7 +35,11 @@ func (p HTTP) Probe(ctx context.Context, target health.Target) (string, error) {
 	if path == "" {
 		path = "/health"
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+authority(target.Address)+path, nil)
+	scheme := "http"
+	if p.Handshake != nil {
+		scheme = "https"
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+authority(target.Address)+path, nil)
 	if err != nil {
 		return "", fmt.Errorf("probe of %s: %w", target.Address, err)
 	}
@@ -43,9 +49,14 @@ func (p HTTP) Probe(ctx context.Context, target health.Target) (string, error) {
 		DisableKeepAlives:      true,
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: 64 << 10,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dial(ctx, target.Address)
-		},
+	}
+	connect := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return dial(ctx, target.Address, "http/1.1", p.Handshake)
+	}
+	if p.Handshake == nil {
+		transport.DialContext = connect
+	} else {
+		transport.DialTLSContext = connect
 	}
 	resp, err := transport.RoundTrip(req)
 	if err != nil {

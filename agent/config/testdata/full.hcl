@@ -4,6 +4,7 @@ agent {
   data_dir      = "/var/lib/outrigger"
   log_level     = "debug"
   log_format    = "json"
+  reserved_files = 129
   drain_timeout = "31s"
   zone          = "eu-1"
   probes {
@@ -129,7 +130,7 @@ service "shop" {
 upstream "web" {
   listen           = "unix:///run/web.sock"
   protocol         = "http"
-  backend_protocol = "h2c"
+  backend_protocol = "h2"
   strategy         = "consistent_hash"
   hash_on          = "cookie:session"
   hash_balance     = 1.25
@@ -156,6 +157,15 @@ upstream "web" {
       namespace = "ns4"
       partition = "part4"
     }
+  }
+  tls {
+    ca_file              = "/etc/web/ca.pem"
+    cert_file            = "/etc/web/cert.pem"
+    key_file             = "/etc/web/key.pem"
+    server_name          = "web.internal"
+    match                = ["spiffe://example.org/ns/default/*", "dns:web.internal"]
+    min_version          = "1.3"
+    insecure_skip_verify = false
   }
   sticky {
     cookie = "outrigger"
@@ -218,6 +228,23 @@ upstream "web" {
     max_age  = "1h"
     warm     = 2
   }
+  headers {
+    x_forwarded   = false
+    via           = false
+    forwarded     = true
+    request_id    = true
+    trusted_peers = ["10.0.0.0/8", "2001:db8::1"]
+    request {
+      set    = { "X-Client" = "{client_ip}" }
+      add    = { "X-Team" = "shop" }
+      remove = ["Cookie"]
+    }
+    response {
+      set    = { "X-Backend" = "{backend_id}" }
+      add    = { "Vary" = "X-Team" }
+      remove = ["Server"]
+    }
+  }
   timeouts {
     connect    = "2s"
     first_byte = "63s"
@@ -233,8 +260,26 @@ upstream "web" {
     max_connections         = 102
     max_requests_per_server = 103
     max_header_bytes        = "1MiB"
+    max_headers             = 99
+    max_request_line        = "4KiB"
     max_queue               = 104
     queue_timeout           = "3s"
+    rate_limit {
+      requests_per_second = 105.5
+      burst               = 106
+    }
+    circuit_breaker {
+      failure_percent = 51
+      window          = "12s"
+      min_requests    = 22
+      open_time       = "6s"
+      trial_requests  = 4
+    }
+    adaptive_concurrency {
+      min       = 12
+      max       = 1200
+      tolerance = 2
+    }
   }
 }
 upstream "far" {

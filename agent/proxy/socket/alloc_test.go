@@ -35,7 +35,7 @@ func TestCallsAllocateNothing(t *testing.T) {
 	}
 	for _, network := range []string{"tcp", "unix"} {
 		c := echoing(t, New, network)
-		if _, ok := c.line.(plain); ok {
+		if _, ok := c.line.(*plain); ok {
 			t.Skip("there are no raw sockets here")
 		}
 		head, body, in := []byte("head "), []byte("body\n"), make([]byte, 100)

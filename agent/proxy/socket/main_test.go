@@ -36,7 +36,7 @@ func rawWay(t *testing.T, f func(t *testing.T, p pair)) {
 		t.Run(network, func(t *testing.T) {
 			conn, peer := connect(t, network)
 			p := pair{New(conn), peer}
-			if _, ok := p.line.(plain); ok {
+			if _, ok := p.line.(*plain); ok {
 				t.Skip("there are no raw sockets here")
 			}
 			f(t, p)

@@ -3,17 +3,21 @@ package socket
 import "net"
 
 // plain moves bytes by what any net.Conn can do.
-type plain struct{ *Conn }
+type plain struct {
+	*Conn
+	beneath line  // what conn runs over, to be looked at only; nil: not known
+	ending  error // came along with the last bytes; of the reader
+}
 
-func (p plain) read(b []byte) (int, error) {
+func (p *plain) read(b []byte) (int, error) {
 	n, err := p.conn.Read(b)
 	if n > 0 {
-		err = nil // it comes again
+		p.ending, err = err, nil // it comes again
 	}
 	return n, err
 }
 
-func (p plain) fill() (*Buffer, int, error) {
+func (p *plain) fill() (*Buffer, int, error) {
 	b := GetBuffer()
 	n, err := p.read(b.B[:])
 	if n == 0 {
@@ -23,7 +27,10 @@ func (p plain) fill() (*Buffer, int, error) {
 	return b, n, err
 }
 
-func (p plain) ask(bool) (*Buffer, int, error) {
+func (p *plain) ask(reused bool) (*Buffer, int, error) {
+	if reused && !p.quiet() {
+		return nil, 0, ErrStale
+	}
 	if err := p.send(); err != nil {
 		if b, n, readErr := p.fill(); readErr == nil {
 			return b, n, nil
@@ -33,7 +40,7 @@ func (p plain) ask(bool) (*Buffer, int, error) {
 	return p.fill()
 }
 
-func (p plain) watch(f func() bool, _ bool) error {
+func (p *plain) watch(f func() bool, _ bool) error {
 	for f() {
 		if p.cut.Load() {
 			return ErrInterrupted
@@ -42,9 +49,9 @@ func (p plain) watch(f func() bool, _ bool) error {
 	return nil
 }
 
-func (p plain) tryRead(b []byte) (int, error) { return p.read(b) }
+func (p *plain) tryRead(b []byte) (int, error) { return p.read(b) }
 
-func (p plain) send() error {
+func (p *plain) send() error {
 	if len(p.out.slice) == 1 {
 		n, err := p.conn.Write(p.out.slice[0])
 		p.written.Add(int64(n))
@@ -56,10 +63,12 @@ func (p plain) send() error {
 	return err
 }
 
-func (plain) gone() bool { return false }
+func (*plain) gone() bool { return false }
 
-func (plain) quiet() bool { return true }
+// quiet goes by what lies beneath. Of TLS that is the peer's word that it ends,
+// or a record that is not for any answer: neither makes it worth to be used.
+func (p *plain) quiet() bool { return p.ending == nil && (p.beneath == nil || p.beneath.quiet()) }
 
-func (plain) broken() bool { return false }
+func (p *plain) broken() bool { return p.beneath != nil && p.beneath.broken() }
 
-func (plain) acked() (int64, bool) { return 0, false }
+func (*plain) acked() (int64, bool) { return 0, false }

@@ -7,7 +7,8 @@
 // spends around each call, the read that finds nothing before each wait, and
 // the buffers of connections that wait. Everywhere else, and for TLS, the
 // same calls go to the net.Conn. Which of them it is gets decided in one place,
-// raw_linux.go and raw_other.go.
+// raw_linux.go and raw_other.go. What runs over a raw connection, as TLS does,
+// has it looked at before it is used again.
 //
 // The raw way rests on two things that package net does without promising
 // them: RawConn.Read forgets wake-ups of before the call as it begins, and none
@@ -66,15 +67,23 @@ type line interface {
 func New(c net.Conn) *Conn {
 	s := &Conn{conn: c}
 	if s.line = newRaw(s); s.line == nil {
-		s.line = plain{s}
+		s.line = &plain{Conn: s, beneath: beneath(c)}
 	}
 	return s
+}
+
+// beneath is what c runs over, nil where that is not known.
+func beneath(c net.Conn) line {
+	if over, ok := c.(interface{ NetConn() net.Conn }); ok {
+		return New(over.NetConn()).line
+	}
+	return nil
 }
 
 // NewPlain makes a socket that only does what any net.Conn can.
 func NewPlain(c net.Conn) *Conn {
 	s := &Conn{conn: c}
-	s.line = plain{s}
+	s.line = &plain{Conn: s}
 	return s
 }
 
@@ -102,7 +111,8 @@ func (c *Conn) Fill() (*Buffer, int, error) {
 // in the buffer. If the connection is reused, bytes that came in before
 // anything was sent mean ErrStale, as they do not belong to this question; on
 // a fresh one they are taken for the answer. The peer's end or a reset found
-// before anything was sent mean ErrStale for both. A plain one cannot look.
+// before anything was sent mean ErrStale for both. A plain one can look only at
+// what it runs over, and only if it is reused.
 //
 // When sending fails, what the peer had said before is still read, if it said
 // anything: Written then tells how much was sent.

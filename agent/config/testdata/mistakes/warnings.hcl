@@ -9,3 +9,8 @@ upstream "b" {
   listen = "192.0.2.1:9002"
   consul { service = "b" }
 }
+upstream "c" {
+  listen = "127.0.0.1:9003"
+  consul { service = "c" }
+  tls { insecure_skip_verify = true }
+}
