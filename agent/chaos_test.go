@@ -138,7 +138,7 @@ func TestF7HungBackend(t *testing.T) {
 			}
 			// Times are of a machine that is shared: what is promised is 300 ms, and
 			// 5 ms over the baseline.
-			if tt.strict && (met > 300*time.Millisecond+base || after > base+50*time.Millisecond) {
+			if tt.strict && (met > 300*time.Millisecond+base || after > base+50*time.Millisecond || worst > time.Second) {
 				t.Error("that is too slow")
 			}
 		})
