@@ -108,6 +108,9 @@ func TestF7HungBackend(t *testing.T) {
 			}`, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			if !tt.strict && inFull(1, 0) == 0 {
+				t.Skip("of this nothing is promised; it is there to compare with")
+			}
 			backends, blocks := mortals(t)
 			a := run(t, parse(t, `
 				upstream "web" {
