@@ -234,6 +234,13 @@ func (m *mortal) kill() int64 {
 	return n
 }
 
+// met is how many requests it got so far.
+func (m *mortal) met() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.journal)
+}
+
 // deliveries of all backends, by request.
 func deliveries(all []*mortal) map[string]int {
 	total := make(map[string]int)

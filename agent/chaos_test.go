@@ -124,25 +124,27 @@ func TestF7HungBackend(t *testing.T) {
 			hangs := time.Now()
 			end := backends[1].hang()
 			time.Sleep(time.Second)
-			learned := time.Now()
+			learned, known := time.Now(), backends[1].met()
 			time.Sleep(time.Duration(inFull(10, 2)) * time.Second)
-			over := time.Now()
+			over, late := time.Now(), backends[1].met()-known
 			end()
 			shots := l.end()
 			warm := start.Add(time.Second)
 			base, met, after := quantile(shots, 0.99, warm, hangs), quantile(shots, 0.99, hangs, over), quantile(shots, 0.99, learned, over)
 			worst := quantile(shots, 1, hangs, over)
 			m := a.list()[0].meter
-			t.Logf("p99 %v before, %v while it hangs, %v once learned (worst %v); %d hedges, %d won, %d retries, %d denied",
-				base, met, after, worst, m.Hedges.Load(), m.HedgesWon.Load(), m.Retries.Load(), m.Denied.Load())
+			t.Logf("p99 %v before, %v while it hangs, %v once learned (worst %v), when %d met it; %d hedges, %d won, %d retries, %d denied",
+				base, met, after, worst, late, m.Hedges.Load(), m.HedgesWon.Load(), m.Retries.Load(), m.Denied.Load())
 			if bad := failed(shots, "GET"); len(bad) > 0 {
 				report(t, "failed", bad)
 				t.Errorf("%d of %d failed", len(bad), len(shots))
 			}
-			// Times are of a machine that is shared: what is promised is 300 ms, and
-			// 5 ms over the baseline.
-			if tt.strict && (met > 300*time.Millisecond+base || after > base+50*time.Millisecond || worst > time.Second) {
-				t.Error("that is too slow")
+			// While it hangs 300 ms are promised, and once learned 5 ms over the
+			// baseline. A machine that is shared has times of its own, which only
+			// quiet ones can tell from ours; but if fewer than one in a hundred meet
+			// it then, p99 is that of the others.
+			if most := int(over.Sub(learned).Seconds()*chaosRate) / 100; tt.strict && (met > 300*time.Millisecond+base || worst > time.Second || late > most) {
+				t.Error("that is too slow, or too many meet it once it is known")
 			}
 		})
 	}

@@ -113,7 +113,7 @@ func (a *attempt) leave() {
 		b.Interrupt() // what sends the body may be waiting for it
 	}
 	if !a.hedge { // which has no body to wait for
-		a.body.halt()
+		a.body.halt(b)
 	}
 	_ = a.attach(nil)
 	b.Release()

@@ -190,14 +190,28 @@ func TestHedgeDoesNotQueue(t *testing.T) {
 		o.Balancer = lb.New(inOrder{}, lb.WithQueue(lb.Queue{Length: 10}))
 		o.Retry.BudgetPercent, o.Retry.BudgetPerSecond = 0, 1
 	})
-	s.serveHedging(s.peer(answersAfter(3 * hedgeDelay)))
+	for id, address := range map[string]string{"0": s.peer(answersAfter(3 * hedgeDelay)), "1": s.peer(answering(fine))} {
+		if err := s.o.Balancer.Add(lb.Server{ID: id, Address: address, MaxConnections: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.serveHedging()
+	taken, err := s.Balancer.Select("", "0")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for range 3 {
 		s.quickly(2*time.Second, 200, "GET", "")
 	}
-	s.hedges(0, 0, 0)
-	if st := s.Balancer.Stats(); st.Queued != 0 {
-		t.Errorf("%d queued", st.Queued)
+	taken.Release()
+	if st := s.Balancer.Stats(); st.Queued != 0 || s.Meter.Hedges.Load() != 0 || s.Meter.Denied.Load() != 0 {
+		t.Errorf("%d queued, %d hedges, %d denied", st.Queued, s.Meter.Hedges.Load(), s.Meter.Denied.Load())
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.books.mu.Lock()
+	defer s.books.mu.Unlock()
+	s.books.attempts = append(s.books.attempts, Result{}) // of the place that was taken
 }
 
 func TestHedgeWhoseClientLeaves(t *testing.T) {
@@ -224,12 +238,13 @@ func TestHedgeWhoseClientLeaves(t *testing.T) {
 func TestHedgeNever(t *testing.T) {
 	s := hedging(t, func(o *Options) { o.Sticky = Sticky{Cookie: "lb", Path: "/"} })
 	s.serveHedging(s.peer(answersAfter(3*hedgeDelay)), s.peer(answering(fine)))
-	s.want(200, "POST", "")
+	session := s.want(200, "POST", "").header.Get("Set-Cookie") // with the one that is slow
 	s.want(200, "POST", "payload")
 	s.want(200, "PUT", "payload that is not known to have ended when the request is sent")
-	token := s.want(200, "OPTIONS", "").header.Get("Set-Cookie") // hedged
-	s.want(200, "GET", "", "Cookie: "+token[:len("lb=")+16])
+	s.want(200, "GET", "", "Cookie: "+session[:len("lb=")+16])
 	s.want(200, "GET", "", "Connection: upgrade", "Upgrade: x")
+	s.hedges(0, 0, 0)
+	s.want(200, "GET", "")
 	s.hedges(1, 1, 0)
 }
 

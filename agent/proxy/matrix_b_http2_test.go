@@ -274,3 +274,26 @@ func TestB16AbusiveBackends(t *testing.T) {
 		})
 	}
 }
+
+// The answer comes when all of the request has been read from the client, and
+// not all of it could be sent.
+func TestB14EarlyAnswerToTheLastPiece(t *testing.T) {
+	s := newStageOfHTTP2(t)
+	s.serve(s.framed(func(f *frames) {
+		for stream, id := f.next(); stream != 0; stream, id = f.next() {
+			f.deliver(id)
+			for got := 0; got < 65535; { // all that fits into the window, which stays shut
+				frame, err := f.ReadFrame()
+				if err != nil {
+					return
+				}
+				if data, ok := frame.(*http2.DataFrame); ok {
+					got += len(data.Data())
+				}
+			}
+			time.Sleep(50 * time.Millisecond) // for the rest to wait
+			f.head(stream, 413, true)
+		}
+	}))
+	s.quickly(2*time.Second, 413, "POST", strings.Repeat("x", 70_000))
+}

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -143,4 +145,34 @@ func TestB15BytesAfterTheAnswer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// However much of a request fits into the kernel's buffers, also where it is
+// all but the last piece, an early answer is not held up.
+func TestB14EarlyAnswerToAnySize(t *testing.T) {
+	s := newStage(t, defaults())
+	s.serve(s.peer(func(w *wire) {
+		_ = w.conn.(*net.TCPConn).SetReadBuffer(4096)
+		w.read()
+		time.Sleep(20 * time.Millisecond) // for the buffers to fill
+		w.say("HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+		time.Sleep(500 * time.Millisecond) // it neither reads nor closes, for longer than it may take
+	}))
+	var wg sync.WaitGroup
+	for size := 60 << 10; size < 6<<20; size += 50 << 10 {
+		wg.Go(func() {
+			c := s.call()
+			defer c.Close()
+			text := s.request("POST", strings.Repeat("x", size))
+			wg.Go(func() { _, _ = io.WriteString(c, text) })
+			begin := time.Now()
+			if got := c.hear("POST"); got.status != 413 || time.Since(begin) > 450*time.Millisecond {
+				t.Errorf("%d bytes: %d, %v after %v", size, got.status, got.broken, time.Since(begin))
+			}
+		})
+		if size/(50<<10)%8 == 0 {
+			wg.Wait()
+		}
+	}
+	wg.Wait()
 }

@@ -3,8 +3,8 @@ package proxy
 import (
 	"errors"
 	"io"
-	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/http1"
 )
@@ -17,8 +17,8 @@ type upload struct {
 	room     []byte // what kept lies in where it is a copy
 	lost     bool   // more was read than is kept
 	received int64
-	ended    atomic.Bool // it was read to its end
-	running  sync.WaitGroup
+	ended    atomic.Bool   // it was read to its end
+	over     chan struct{} // closed when carry is; nil: it does not run
 	halted   atomic.Bool
 }
 
@@ -79,7 +79,10 @@ func (u *upload) fault(err error) *failure {
 // carry sends the rest of the body to b, beside whoever reads the answer.
 func (u *upload) carry(b outbound) {
 	u.halted.Store(false)
-	u.running.Go(func() {
+	over := make(chan struct{})
+	u.over = over
+	go func() {
+		defer close(over)
 		defer u.guard()
 		defer u.deadlines.upload.Store(0)
 		for !u.ended.Load() {
@@ -101,17 +104,39 @@ func (u *upload) carry(b outbound) {
 			u.deadlines.upload.Store(0)
 			u.try.sent(u.http.clock.Now())
 		}
-	})
+	}()
 }
 
-// halt ends carry. The body can be gone on with.
-func (u *upload) halt() {
-	if u.ended.Load() {
-		u.running.Wait()
+// halt ends carry to b. The body can be gone on with.
+func (u *upload) halt(b outbound) {
+	switch {
+	case u.over == nil:
 		return
+	case !u.ended.Load():
+		u.halted.Store(true)
+		u.client.StopBody()
+		<-u.over
+		u.client.ResumeBody()
+	case !u.isOver(glance):
+		b.Interrupt() // it answered, and does not take the last of the request
+		<-u.over
 	}
-	u.halted.Store(true)
-	u.client.StopBody()
-	u.running.Wait()
-	u.client.ResumeBody()
+	u.over = nil
+}
+
+// isOver waits for carry, for a while.
+func (u *upload) isOver(within time.Duration) bool {
+	select {
+	case <-u.over:
+		return true
+	default:
+	}
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	select {
+	case <-u.over:
+		return true
+	case <-timer.C:
+		return false
+	}
 }
