@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Lease is a place on a server. It takes at most one outcome, Record or Fail,
-// and is given back by Release; neither counts twice, however often and from
+// Lease is a place on a server. It takes at most one outcome, Record, Fail or
+// Beaten, and is given back by Release; neither counts twice, however often and from
 // however many goroutines it is called. A Lease stays good when its server is
 // removed. It must not be copied. The zero Lease has no server and does
 // nothing.
@@ -76,6 +76,27 @@ func (l *Lease) Fail(cause error) {
 		l.balancer.eject(m, cause)
 	}
 }
+
+// beatenOnce is how often in a row a server may be beaten. One that is slow now
+// and then hardly ever is more often, and one that hangs always.
+const beatenOnce = 3
+
+// Beaten says that another server's answer came first to a request that both
+// were asked, this one having had so long. It is an outcome instead of Record
+// or Fail. A server that is beaten again and again, without an answer in
+// between, has failed.
+func (l *Lease) Beaten(after time.Duration) {
+	if l.done.Load()&judged != 0 || l.candidate == nil {
+		return
+	}
+	if l.candidate.member.times.lose(max(after, 1), l.balancer.clock.ticks()) > beatenOnce {
+		l.Fail(errBeaten)
+		return
+	}
+	l.first(judged)
+}
+
+var errBeaten = errors.New("other servers answered first, again and again")
 
 // Release gives the place back, to whoever waits for one.
 func (l *Lease) Release() {

@@ -80,6 +80,7 @@ type times struct {
 	_        [64]byte
 	failures atomic.Int64
 	streak   atomic.Int64 // failures since the last success
+	beaten   atomic.Int64 // answers that came too late since the last that did not
 	last     atomic.Int64 // ns; the last response time, 0 before the first
 	smoothed average      // of response times
 	cost     average      // of response times, quick to rise and with failures as slow answers
@@ -91,10 +92,20 @@ func (t *times) record(took time.Duration, now int64) {
 	if t.streak.Load() != 0 {
 		t.streak.Store(0)
 	}
+	if t.beaten.Load() != 0 {
+		t.beaten.Store(0)
+	}
 	t.last.Store(int64(took))
 	t.busy.Add(int64(took))
 	t.smoothed.add(took, now, smoothing, false)
 	t.cost.add(took, now, forgiving, true)
+}
+
+// lose takes in that an answer would have taken longer than that, and returns
+// how many were so late in a row.
+func (t *times) lose(took time.Duration, now int64) int64 {
+	t.cost.add(took, now, forgiving, true)
+	return t.beaten.Add(1)
 }
 
 // fail takes a failure in and returns how many there were in a row.

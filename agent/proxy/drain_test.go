@@ -16,7 +16,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-func TestDrainLosesNothing(t *testing.T) {
+func TestS1DrainLosesNothing(t *testing.T) {
 	arrived, release := make(chan struct{}), make(chan struct{})
 	f := startHTTP(t, defaults(), backend(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
@@ -75,7 +75,7 @@ func TestDrainLosesNothing(t *testing.T) {
 	}
 }
 
-func TestDrainEndsOnTime(t *testing.T) {
+func TestS1DrainEndsOnTime(t *testing.T) {
 	arrived := make(chan struct{}, 1)
 	o := defaults()
 	f := startHTTP(t, o, backend(t, func(w http.ResponseWriter, r *http.Request) {
@@ -118,7 +118,7 @@ func TestDrainEndsOnTime(t *testing.T) {
 }
 
 // HTTP/2 clients are told by GOAWAY, and what they have under way goes on.
-func TestDrainOfHTTP2(t *testing.T) {
+func TestS1DrainOfHTTP2(t *testing.T) {
 	arrived, release := make(chan struct{}), make(chan struct{})
 	f := startHTTP(t, defaults(), backend(t, func(w http.ResponseWriter, r *http.Request) {
 		close(arrived)

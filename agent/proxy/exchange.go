@@ -65,9 +65,9 @@ func (x *exchange) begin(c inbound, r *message.Request, ip string) {
 	x.now = x.start
 	x.result = Result{GRPC: -1}
 	x.last = r.Last || x.http.draining.Load() || x.http.entrance.ending()
-	x.http.Meter.Active.Add(1)
 	x.http.headers.identify(r)
 	x.trace = x.http.Observer.Begin(r)
+	x.http.Meter.Active.Add(1)
 	x.within(&x.deadlines.total, x.now, x.http.Timeouts.Request)
 	x.within(&x.deadlines.glance, x.now, glance)
 	x.body.begin(x)

@@ -158,6 +158,6 @@ func (x *exchange) settle(f *failure) (*attempt, *failure) {
 // have taken at least so long.
 func (a *attempt) lose(to *attempt) {
 	a.leave()
-	a.lease.Record(to.now - a.from)
+	a.lease.Beaten(to.now - a.from)
 	a.result.Cancelled = true
 }

@@ -2,10 +2,7 @@ package proxy
 
 import (
 	"bufio"
-	"bytes"
-	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -261,135 +258,6 @@ func TestOwnAnswers(t *testing.T) {
 	}
 }
 
-// Who gets a request again, and who must not.
-func TestRetries(t *testing.T) {
-	respond := func(conn net.Conn) { _, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") }
-	type peer func(conn net.Conn, r *bufio.Reader)
-	var (
-		resetAtOnce  peer = func(conn net.Conn, r *bufio.Reader) { readHead(r); reset(conn) }
-		closeAtOnce  peer = func(conn net.Conn, r *bufio.Reader) { readHead(r) }
-		garbage      peer = func(conn net.Conn, r *bufio.Reader) { readHead(r); _, _ = io.WriteString(conn, "hello?\r\n\r\n") }
-		hang         peer = func(conn net.Conn, r *bufio.Reader) { readHead(r); _, _ = r.ReadByte() }
-		breakHalfWay peer = func(conn net.Conn, r *bufio.Reader) {
-			readHead(r)
-			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
-		}
-		breakChunks peer = func(conn net.Conn, r *bufio.Reader) {
-			readHead(r)
-			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
-		}
-		unavailable peer = func(conn net.Conn, r *bufio.Reader) {
-			readHead(r)
-			_, _ = io.WriteString(conn, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
-		}
-	)
-	for _, tt := range []struct {
-		name   string
-		first  peer // nil refuses connections
-		method string
-		body   string
-		status int // 0: the answer breaks off
-		firsts int64
-		second int64
-		fails  int64 // held against the first
-	}{
-		{"refused GET", nil, "GET", "", 200, 0, 1, 1},
-		{"refused POST", nil, "POST", "payload", 200, 0, 1, 1},
-		{"reset GET", resetAtOnce, "GET", "", 200, 1, 1, 1},
-		{"closed DELETE", closeAtOnce, "DELETE", "", 200, 1, 1, 1},
-		{"reset POST", resetAtOnce, "POST", "", 502, 1, 0, 1},
-		{"reset POST with a body", resetAtOnce, "POST", "payload", 502, 1, 0, 1},
-		{"reset PUT, whose body was sent", resetAtOnce, "PUT", "payload", 200, 1, 1, 1},
-		{"reset PUT, whose body is too large to keep", resetAtOnce, "PUT", strings.Repeat("x", 100<<10), 502, 1, 0, 1},
-		{"garbage GET", garbage, "GET", "", 200, 1, 1, 1},
-		{"garbage POST", garbage, "POST", "", 502, 1, 0, 1},
-		{"hanging GET", hang, "GET", "", 200, 1, 1, 1},
-		{"hanging POST", hang, "POST", "", 504, 1, 0, 1},
-		{"broken half way GET", breakHalfWay, "GET", "", 0, 1, 0, 1},
-		{"broken between chunks GET", breakChunks, "GET", "", 0, 1, 0, 1},
-		{"503 GET", unavailable, "GET", "", 503, 1, 0, 1},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			var firsts, seconds *atomic.Int64
-			first := refusing(t)
-			firsts = new(atomic.Int64)
-			if tt.first != nil {
-				first, firsts = rawBackend(t, tt.first)
-			}
-			var second string
-			second, seconds = rawBackend(t, func(conn net.Conn, r *bufio.Reader) {
-				if req := readHead(r); req != nil {
-					if body, _ := io.ReadAll(req.Body); string(body) != tt.body {
-						t.Errorf("the second backend got body %q", body)
-					}
-					respond(conn)
-				}
-			})
-			o := defaults()
-			o.Timeouts.FirstByte = 100 * time.Millisecond
-			f := startHTTP(t, o, first, second)
-			var body io.Reader
-			if tt.body != "" {
-				body = strings.NewReader(tt.body)
-			}
-			req, _ := http.NewRequest(tt.method, "http://"+f.address+"/", body)
-			req.Header.Set("Idempotency-Key", "1") // a client's word is no leave to repeat
-			resp, err := client(t).Do(req)
-			if err == nil {
-				_, err = io.ReadAll(resp.Body)
-				resp.Body.Close()
-			}
-			if tt.status == 0 {
-				if err == nil {
-					t.Error("the client cannot tell that the answer is incomplete")
-				}
-			} else if err != nil || resp.StatusCode != tt.status {
-				t.Fatalf("got %v, %v; want %d", resp, err, tt.status)
-			}
-			settled(t, f)
-			if firsts.Load() != tt.firsts || seconds.Load() != tt.second {
-				t.Errorf("the first backend got %d requests, the second %d; want %d and %d", firsts.Load(), seconds.Load(), tt.firsts, tt.second)
-			}
-			if got := statsOf(t, f, 0).Failures; got != tt.fails {
-				t.Errorf("%d failures held against the first, want %d", got, tt.fails)
-			}
-		})
-	}
-}
-
-// A connection that a backend closes just as it is used again costs no GET,
-// and has no POST delivered twice, whatever the client says of its keys.
-func TestStaleConnections(t *testing.T) {
-	for method, want := range map[string]struct{ status, delivered int }{"GET": {200, 2}, "POST": {502, 1}} {
-		t.Run(method, func(t *testing.T) {
-			delivered := make(chan string, 10)
-			address, _ := rawBackend(t, func(conn net.Conn, r *bufio.Reader) {
-				readHead(r)
-				delivered <- "first on a connection"
-				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-				if readHead(r) != nil {
-					delivered <- "second on a connection"
-					reset(conn)
-				}
-			})
-			f := startHTTP(t, defaults(), address)
-			get(t, "http://"+f.address+"/")
-			<-delivered
-			req, _ := http.NewRequest(method, "http://"+f.address+"/", nil)
-			req.Header.Set("Idempotency-Key", "1")
-			req.Header.Set("X-Idempotency-Key", "1")
-			resp, err := client(t).Do(req)
-			if err != nil {
-				t.Fatal(err)
-			}
-			resp.Body.Close()
-			if resp.StatusCode != want.status || len(delivered) != want.delivered {
-				t.Errorf("got %d, and it was delivered %d times; want %+v", resp.StatusCode, len(delivered), want)
-			}
-		})
-	}
-}
-
 // A client that stalls in its upload is no fault of the backend.
 func TestStalledUpload(t *testing.T) {
 	o := defaults()
@@ -625,31 +493,6 @@ func TestSlowClientIsNoIdleBackend(t *testing.T) {
 	}
 }
 
-func TestClientThatGoesAwayIsNotTheBackendsFault(t *testing.T) {
-	gone := make(chan struct{})
-	arrived := make(chan struct{})
-	f := startHTTP(t, defaults(), backend(t, func(w http.ResponseWriter, r *http.Request) {
-		close(arrived)
-		<-r.Context().Done()
-		close(gone)
-	}))
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() { <-arrived; cancel() }()
-	req, _ := http.NewRequestWithContext(ctx, "GET", "http://"+f.address+"/", nil)
-	if _, err := client(t).Do(req); !errors.Is(err, context.Canceled) {
-		t.Fatal(err)
-	}
-	select {
-	case <-gone:
-	case <-time.After(5 * time.Second):
-		t.Fatal("the backend was not told")
-	}
-	settled(t, f)
-	if st := statsOf(t, f, 0); st.Failures != 0 || f.Meter.Errors.Load() != 0 {
-		t.Errorf("%d failures, %d errors", st.Failures, f.Meter.Errors.Load())
-	}
-}
-
 func TestLimitOnRequests(t *testing.T) {
 	release := make(chan struct{})
 	o := defaults()
@@ -714,35 +557,6 @@ func TestInterimAnswersPass(t *testing.T) {
 	}
 	if !slices.Equal(hints, []string{"103 </style.css>; rel=preload"}) {
 		t.Errorf("interim answers: %q", hints)
-	}
-}
-
-func TestExpectContinue(t *testing.T) {
-	f := startHTTP(t, defaults(), backend(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("X-Refuse") != "" {
-			w.WriteHeader(http.StatusForbidden)
-			return
-		}
-		_, _ = io.Copy(w, r.Body)
-	}))
-	head := "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\nConnection: close\r\n"
-	conn, err := net.Dial("tcp", f.address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	_, _ = io.WriteString(conn, head+"\r\n")
-	r := bufio.NewReader(conn)
-	if line, _ := r.ReadString('\n'); line != "HTTP/1.1 100 Continue\r\n" {
-		t.Fatalf("got %q", line)
-	}
-	_, _ = r.ReadString('\n')
-	_, _ = io.WriteString(conn, "hello")
-	if rest, _ := io.ReadAll(r); !strings.HasPrefix(string(rest), "HTTP/1.1 200 OK") || !strings.HasSuffix(string(rest), "hello") {
-		t.Errorf("got %q", rest)
-	}
-	if got := raw(t, f.address, head+"X-Refuse: 1\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 403") {
-		t.Errorf("got %q", got)
 	}
 }
 
@@ -908,30 +722,5 @@ func TestConservation(t *testing.T) {
 	}
 	if got := statsOf(t, f, 0); got.Requests != 60 || got.Failures != 60 {
 		t.Errorf("the refusing backend has %d requests, %d failures", got.Requests, got.Failures)
-	}
-}
-
-func TestEarlyAnswerStopsTheUpload(t *testing.T) {
-	f := startHTTP(t, defaults(), backend(t, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Connection", "close")
-		w.WriteHeader(http.StatusRequestEntityTooLarge)
-	}))
-	pr, pw := io.Pipe()
-	defer pw.Close()
-	go func() {
-		for {
-			if _, err := pw.Write(bytes.Repeat([]byte("x"), 64<<10)); err != nil {
-				return
-			}
-		}
-	}()
-	req, _ := http.NewRequest("POST", "http://"+f.address+"/", pr)
-	resp, err := client(t).Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	if resp.StatusCode != http.StatusRequestEntityTooLarge {
-		t.Errorf("got %d", resp.StatusCode)
 	}
 }
