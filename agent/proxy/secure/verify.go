@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"time"
 )
@@ -91,7 +90,7 @@ func namesOf(c *x509.Certificate) string {
 	}
 	all = append(all, c.DNSNames...)
 	for _, ip := range c.IPAddresses {
-		all = append(all, net.IP(ip).String())
+		all = append(all, ip.String())
 	}
 	if len(all) == 0 {
 		return fmt.Sprintf("no name at all (subject %.100q)", c.Subject)
