@@ -26,6 +26,12 @@ agent {
   drain_timeout = "30s"  # for requests in flight to finish at the end; "0s" waits for none
   zone          = ""     # where this agent runs, such as env.ZONE, for prefer_zone; "" is not known
 
+  # Of the file descriptors that the system allows the process, these are kept
+  # for the admin listener, Consul and telemetry. Half of the others are for
+  # connections from apps, since each may need one to a backend; more wait to be
+  # accepted.
+  reserved_files = 128
+
   # What the checks of all upstreams together may cost. Where that is too little
   # for their intervals, these grow; "outrigger status -json" and the metric
   # outrigger.health_check.late tell by how much.
@@ -326,6 +332,21 @@ upstream "web" {
     max               = 2  # further attempts; 0: none
     budget_percent    = 20 # retries as a share of requests
     budget_per_second = 10 # retries that are allowed in any case
+
+    # Answers that are to be had from another backend, where the request may be
+    # made twice: statuses such as "502-504", "retry-after" (a 503 that says when
+    # to come again), and statuses of gRPC such as "grpc:14" (UNAVAILABLE), which
+    # are retried for every call. http only.
+    on = []
+
+    # Asks a second backend where the first takes longer than most answers took
+    # lately, and takes the answer that comes first. Only what may be done twice
+    # is, within the budget above, and no request of a session (see sticky). There
+    # is none unless this block is there. http only.
+    hedge {
+      percentile = 95    # of the times to the head of an answer, after which it takes long; 50 to 99.9
+      least      = "5ms" # the least to wait, however quick most are
+    }
   }
 
   # http only: how connections to backends are kept for the next request.
@@ -348,14 +369,77 @@ upstream "web" {
     keep_alive = "15m" # between two requests on one connection from the app
   }
 
-  # 0 is no limit.
+  # What goes through it. Where one of the first four is 0 there is no limit.
+  # Beyond max_requests a request is answered with 503, beyond max_header_bytes
+  # and max_headers with 431, beyond max_request_line with 414; connections beyond
+  # max_connections wait to be accepted. Whatever is set here, once the process
+  # needs 90% of its memory limit (GOMEMLIMIT, or by itself 90% of its container's)
+  # connections end with their next answer, and from 95% on requests get 503.
   limits {
-    max_requests            = 0       # http only: in flight at once
-    max_connections         = 0       # from the app at once
+    max_requests            = 10000   # http only: in flight at once
+    max_connections         = 10000   # from the app at once
     max_requests_per_server = 0       # in flight at once at one backend that names no limit itself
-    max_header_bytes        = "64KiB" # http only: the head of a request or an answer; bytes, or KiB, MiB
     max_queue               = 0       # that may wait while every backend is at its limit; 0: none, they fail at once
     queue_timeout           = "1s"    # the longest that one waits; "0s": as long as the request lives
+    max_header_bytes        = "64KiB" # http only: the head of a request or an answer; bytes, or KiB, MiB
+    max_headers             = 256     # http only: fields in one, of HTTP/1.1
+    max_request_line        = "8KiB"  # http only: of HTTP/1.1
+
+    # http only, each of them. None is in force unless its block is there.
+
+    # Requests beyond it are answered with 429 and Retry-After: nothing is at its
+    # limit but the client, and many know to slow down for 429 only.
+    rate_limit {
+      requests_per_second = 100 # in the long run; no default
+      burst               = 100 # that may come at once; by default those of a second
+    }
+
+    # Refuses requests with 503 and Retry-After where too many failed: without an
+    # answer, with a status from 500 on, or with one of gRPC that says the like.
+    # A change of its state is logged.
+    circuit_breaker {
+      failure_percent = 50    # of the requests in the window, from which on it is open
+      window          = "10s" # which slides
+      min_requests    = 20    # in the window; it stays closed below
+      open_time       = "5s"  # until some requests are tried
+      trial_requests  = 3     # that have to succeed for it to close, and are tried at once
+    }
+
+    # Finds out how many requests in flight the backends can do with: as many as
+    # do not make them slower. More are answered with 503. Twice a minute it
+    # measures their latency with half as many.
+    adaptive_concurrency {
+      min       = 10   # that are always allowed
+      max       = 1000 # that are allowed at most
+      tolerance = 1.5  # times the latency without load that is no sign of it
+    }
+  }
+
+  # http only. What the app and the backends are told.
+  headers {
+    x_forwarded   = true  # X-Forwarded-For, -Host and -Proto for backends
+    via           = true  # Via for backends
+    forwarded     = false # Forwarded (RFC 7239) for backends
+    request_id    = false # an X-Request-Id, a random UUID, where a request has none
+    trusted_peers = ["127.0.0.0/8", "::1/128"] # whose X-Forwarded-* and Forwarded are passed on, beside unix sockets; those of others are dropped
+
+    # Changes of what backends get: first remove, then set, which replaces, then
+    # add. Values may name {client_ip}, {host}, {method}, {path}, {request_id},
+    # {upstream}, {backend_id} and {backend_address}; where one comes out empty
+    # there is no such header. What frames a message, belongs to one connection or
+    # says where a request goes (Host) cannot be changed.
+    request {
+      set    = {} # such as { "X-Client" = "{client_ip}" }
+      add    = {}
+      remove = [] # such as ["Cookie"]
+    }
+
+    # Changes of what the app gets of backends' answers.
+    response {
+      set    = {}
+      add    = {}
+      remove = []
+    }
   }
 }
 

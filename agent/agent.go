@@ -14,6 +14,7 @@ import (
 
 	"github.com/outrigger-sidecar/outrigger/agent/accesslog"
 	"github.com/outrigger-sidecar/outrigger/agent/config"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy"
 	"github.com/outrigger-sidecar/outrigger/discovery"
 	"github.com/outrigger-sidecar/outrigger/discovery/consul"
 	"github.com/outrigger-sidecar/outrigger/lb/health"
@@ -42,6 +43,9 @@ type Agent struct {
 
 	probes *health.Scheduler // makes those of all upstreams
 
+	memory      *proxy.Memory      // of the process; nil without a limit
+	descriptors *proxy.Descriptors // likewise
+
 	// Workers follow catalogs, probe and sample; they end when Run is told to.
 	workers  sync.WaitGroup
 	working  context.Context
@@ -68,14 +72,16 @@ type Agent struct {
 // along only if the logger is an hclog.InterceptLogger.
 func New(c config.Config, logger hclog.Logger, build Build) (_ *Agent, err error) {
 	a := &Agent{
-		log:      logger,
-		errorLog: logger.Named("http").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
-		build:    build,
-		started:  time.Now(),
-		client:   clientOf(c.Agent.Name),
-		failed:   make(chan error, 1),
-		probes:   health.NewScheduler(budgetOf(c.Agent.Probes), nil),
-		config:   c,
+		log:         logger,
+		errorLog:    logger.Named("http").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+		build:       build,
+		started:     time.Now(),
+		client:      clientOf(c.Agent.Name),
+		failed:      make(chan error, 1),
+		probes:      health.NewScheduler(budgetOf(c.Agent.Probes), nil),
+		config:      c,
+		memory:      proxy.NewMemory(),
+		descriptors: proxy.NewDescriptors(c.Agent.ReservedFiles),
 	}
 	a.working, a.stopWork = context.WithCancel(context.Background())
 	a.drained, a.endDrains = context.WithCancel(context.Background())
@@ -253,6 +259,7 @@ func (a *Agent) drain() {
 	}
 	a.servers.Wait()
 	a.detach()
+	a.memory.Close()
 	a.log.Info("stopped")
 }
 

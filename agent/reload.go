@@ -266,6 +266,8 @@ func (a *Agent) restartOnly(c config.Config) {
 		"agent.name":       c.Agent.Name != a.config.Agent.Name,
 		"agent.data_dir":   c.Agent.DataDir != a.config.Agent.DataDir,
 		"agent.log_format": c.Agent.LogFormat != a.config.Agent.LogFormat,
+
+		"agent.reserved_files": c.Agent.ReservedFiles != a.config.Agent.ReservedFiles,
 	} {
 		if changed {
 			a.log.Warn("this change takes effect with the next start only", "block", what)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/outrigger-sidecar/outrigger/agent/config"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/rewrite"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/secure"
 	"github.com/outrigger-sidecar/outrigger/discovery/consul"
 	"github.com/outrigger-sidecar/outrigger/lb"
@@ -204,17 +206,30 @@ func proxyOptions(u config.Upstream) proxy.Options {
 			Idle: u.Connections.Idle, Most: u.Connections.MaxIdle, Age: u.Connections.MaxAge, Warm: u.Connections.Warm,
 		},
 		Timeouts: proxy.Timeouts(u.Timeouts),
-		Limits: proxy.Limits{
-			MaxRequests: u.Limits.MaxRequests, MaxConnections: u.Limits.MaxConnections, MaxHeaderBytes: u.Limits.MaxHeaderBytes,
-		},
-		Sticky:  stickyOf(u.Sticky),
-		Proxy:   proxy.Preface{Accept: u.AcceptProxy, Trusted: u.Trusted, Send: versionOf(u.SendProxy)},
-		Removal: proxy.Removal{Mode: proxy.RemovalMode(u.OnRemove), Grace: u.RemoveGrace},
+		Limits:   limitsOf(u.Limits),
+		Sticky:   stickyOf(u.Sticky),
+		Headers:  headersOf(u.Headers),
+		Proxy:    proxy.Preface{Accept: u.AcceptProxy, Trusted: u.Trusted, Send: versionOf(u.SendProxy)},
+		Removal:  proxy.Removal{Mode: proxy.RemovalMode(u.OnRemove), Grace: u.RemoveGrace},
 	}
 }
 
 func retryOf(r config.Retry) proxy.Retry {
-	return proxy.Retry{Max: r.Max, BudgetPercent: r.BudgetPercent, BudgetPerSecond: r.BudgetPerSecond}
+	retry := proxy.Retry{Max: r.Max, BudgetPercent: r.BudgetPercent, BudgetPerSecond: r.BudgetPerSecond}
+	for _, a := range r.On {
+		switch {
+		case a.RetryAfter:
+			retry.On.RetryAfter = true
+		case a.GRPC > 0:
+			retry.On.GRPC = append(retry.On.GRPC, a.GRPC)
+		default:
+			retry.On.Statuses = append(retry.On.Statuses, proxy.StatusRange(a.Status))
+		}
+	}
+	if r.Hedge != nil {
+		retry.Hedge = proxy.Hedge(*r.Hedge)
+	}
+	return retry
 }
 
 // versionOf the PROXY protocol: v1, v2 or "".
@@ -228,6 +243,33 @@ func stickyOf(s *config.Sticky) proxy.Sticky {
 		return proxy.Sticky{}
 	}
 	return proxy.Sticky(*s)
+}
+
+func limitsOf(l config.Limits) proxy.Limits {
+	limits := proxy.Limits{
+		MaxRequests: l.MaxRequests, MaxConnections: l.MaxConnections,
+		MaxHeaderBytes: l.MaxHeaderBytes, MaxHeaders: l.MaxHeaders, MaxRequestLine: l.MaxRequestLine,
+	}
+	if l.RateLimit != nil {
+		limits.Rate = &proxy.RateLimit{PerSecond: l.RateLimit.RequestsPerSecond, Burst: l.RateLimit.Burst}
+	}
+	if l.CircuitBreaker != nil {
+		breaker := proxy.Breaker(*l.CircuitBreaker)
+		limits.Breaker = &breaker
+	}
+	if l.Adaptive != nil {
+		adaptive := proxy.Adaptive(*l.Adaptive)
+		limits.Adaptive = &adaptive
+	}
+	return limits
+}
+
+func headersOf(h config.Headers) proxy.Headers {
+	return proxy.Headers{
+		NoXForwarded: !h.XForwarded, NoVia: !h.Via, Forwarded: h.Forwarded, RequestID: h.RequestID,
+		Trusted: append([]netip.Prefix{}, h.TrustedPeers...), // not nil, which has a meaning of its own
+		Request: rewrite.Rules(h.Request), Response: rewrite.Rules(h.Response),
+	}
 }
 
 // strategyOf makes a strategy of that name as the upstream wants it.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -169,12 +170,22 @@ func (u *upstream) panicked(on bool, usable, known int) {
 		"usable", usable, "known", known)
 }
 
+// circuitChanged logs what the circuit breaker does.
+func (u *upstream) circuitChanged(from, to proxy.CircuitState) {
+	level := hclog.Info
+	if to == proxy.CircuitOpen {
+		level = hclog.Warn
+	}
+	u.log.Log(level, "the circuit breaker is "+strings.ReplaceAll(to.String(), "_", " "), "from", from.String(), "to", to.String())
+}
+
 // serve puts a new server behind the upstream's listener, which a server
 // before it has given back.
 func (a *Agent) serve(u *upstream) {
 	options := proxyOptions(u.config)
 	options.TLS = u.secured()
 	options.Balancer, options.Observer, options.Meter, options.ErrorLog = u.balancer, u.observer, u.meter, a.errorLog
+	options.Memory, options.Descriptors, options.OnCircuit = a.memory, a.descriptors, u.circuitChanged
 	s := &serving{loan: u.listener.lend(), done: make(chan struct{})}
 	if u.config.Protocol == "tcp" {
 		s.server = proxy.NewTCP(options)

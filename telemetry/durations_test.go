@@ -151,7 +151,7 @@ func TestExponentialHistograms(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram")
 	for _, protocol := range []string{protocolGRPC, protocolHTTP} {
 		u := newUpstreams("")
-		readers, _, err := newReaders(t.Context(), destination{exporters: []string{exporterOTLP}, protocol: protocol, endpoint: "http://127.0.0.1:1"}, time.Hour, newExports(), u, nil, nil)
+		readers, _, err := newReaders(t.Context(), destination{exporters: []string{exporterOTLP}, protocol: protocol, endpoint: "http://127.0.0.1:1"}, pushing{interval: time.Hour}, newExports(), u, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

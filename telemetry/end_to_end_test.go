@@ -82,13 +82,8 @@ func TestThroughTheProxy(t *testing.T) {
 		_, _ = io.WriteString(w, "hello")
 	}))
 	defer good.Close()
-	refusing, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	refusing.Close()
 	b := lb.New(lb.RoundRobin())
-	for id, address := range map[string]string{"bad": refusing.Addr().String(), "good": good.Listener.Addr().String()} {
+	for id, address := range map[string]string{"bad": refusing(t, good.Listener.Addr().String()), "good": good.Listener.Addr().String()} {
 		if err := b.Add(lb.Server{ID: id, Address: address}); err != nil {
 			t.Fatal(err)
 		}

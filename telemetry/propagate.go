@@ -93,10 +93,25 @@ func only(h *message.Header, n message.Name) (value []byte, one bool) {
 // before is deleted, since not all of it is written again: a trace that begins
 // here must not keep a state that belongs to another.
 func (p propagator) inject(ctx context.Context, h *message.Header) {
+	if p.w3c {
+		s := trace.SpanContextFromContext(ctx)
+		parent{s.TraceID(), s.SpanID(), s.TraceFlags()}.set(h)
+		if state := s.TraceState(); state.Len() > 0 {
+			h.Add(message.Tracestate, state.String())
+		}
+		return
+	}
 	for _, field := range p.fields {
 		h.DelNamed(field)
 	}
 	p.text.Inject(ctx, carrier{h})
+}
+
+// set makes p all that h says of a trace by W3C Trace Context.
+func (p parent) set(h *message.Header) {
+	h.Del(message.Tracestate)
+	h.Del(message.Traceparent)
+	h.Append(message.Known(message.Traceparent, h.Keep(p.append(h.Room()))))
 }
 
 // carrier is a header as propagators want it.

@@ -8,8 +8,9 @@ import (
 // ownAttributes are those that OpenTelemetry's conventions do not know.
 func ownAttributes() []Attribute {
 	const (
-		text  = "string"
-		whole = "int"
+		text   = "string"
+		whole  = "int"
+		number = "double"
 	)
 	return []Attribute{
 		{keyApp, text, "The app that the agent stands beside, as agent.name has it."},
@@ -17,7 +18,10 @@ func ownAttributes() []Attribute {
 		{keyStrategy, text, "The upstream's strategy."},
 		{keyBackend, text, "The backend, by its ID in the catalog or its name in the configuration; _other sums those beyond a limit."},
 		{keyZone, text, "The zone that the backend is in."},
-		{keyBackendState, text, "What the backend's state became: up, pending, down, ejected, draining or removed."},
+		{keyBackendState, text, "The backend's state, or what it became: up, pending, down, ejected, draining or removed."},
+		{keyCandidates, whole, "How many backends could be picked when the attempt's was."},
+		{keyEjected, whole, "How many backends were ejected then."},
+		{keyCatalogAge, number, "How old the catalog's word was then, in seconds."},
 		{keyBackendBefore, text, "What it was: unseen, or as in outrigger.backend.state."},
 		{keyRule, whole, "The rule by which a backend was judged, as outrigger explain has it."},
 		{keyReason, text, "Why, in words for people."},

@@ -22,6 +22,7 @@ func spanKinds() []SpanKind {
 		})},
 		{"outrigger.attempt", "client", "An attempt at a backend.", slices.Concat(shared, []attribute.Key{
 			semconv.URLFullKey, semconv.ServicePeerNameKey, semconv.HTTPRequestResendCountKey, keyRetryReason, keyBackend, keyZone,
+			keyBackendState, keyCandidates, keyEjected, keyCatalogAge,
 		})},
 	}
 }

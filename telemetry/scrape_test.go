@@ -28,11 +28,12 @@ func scrape(t testing.TB, tel *Telemetry, accept string) (code int, body string)
 // Durations of sampled requests lead to their traces.
 func TestExemplarsOfAScrape(t *testing.T) {
 	rig := newRig(t, trusting())
-	reader, handler, err := newScrape(rig.report)
+	u := newUpstreams("")
+	reader, handler, err := newScrape(u, rig.report)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := pipeline{exports: newExports(), readers: []sdkmetric.Reader{reader}, processors: rig.processors, scrape: handler}
+	p := pipeline{exports: newExports(), upstreams: u, readers: []sdkmetric.Reader{reader}, processors: rig.processors, scrape: handler}
 	tel, err := assemble(Config{Traces: trusting().Traces, ShutdownTimeout: time.Second}, nil, nil, p, rig.report)
 	if err != nil {
 		t.Fatal(err)

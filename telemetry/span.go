@@ -46,8 +46,10 @@ func appendExchange(attrs []attribute.KeyValue, x *exchange, r *message.Request)
 	attrs = append(attrs,
 		semconv.URLScheme("http"),
 		semconv.URLPath(text(string(r.Path()))),
-		semconv.NetworkProtocolVersion(versions[x.version]),
 	)
+	if x.version != 0 { // it could not be understood
+		attrs = append(attrs, semconv.NetworkProtocolVersion(versions[x.version]))
+	}
 	if query := r.Query(); len(query) > 0 {
 		attrs = append(attrs, semconv.URLQuery(text(redactQuery(string(query)))))
 	}
@@ -113,7 +115,7 @@ func appendChoice(attrs []attribute.KeyValue, c Choosing, server *lb.Server) []a
 // appendRequest adds what the spans of a request and of its attempts share.
 func appendRequest(attrs []attribute.KeyValue, o *observer, method int, r *message.Request) []attribute.KeyValue {
 	attrs = append(attrs, semconv.HTTPRequestMethodKey.String(methods[method]), keyUpstream.String(text(o.upstream.name)))
-	if method == otherMethod {
+	if method == otherMethod && len(r.Method) > 0 {
 		attrs = append(attrs, semconv.HTTPRequestMethodOriginal(text(string(r.Method))))
 	}
 	if r.IsGRPC() {

@@ -128,6 +128,20 @@ func TestSpanOfAnOddRequest(t *testing.T) {
 	}
 }
 
+// Of what came in instead of a request there may be nothing to tell.
+func TestSpanOfNoRequest(t *testing.T) {
+	rig := newRig(t, trusting())
+	x := rig.Observer("web", nil).Begin(new(message.Request))
+	x.End(proxy.Result{Status: 400, Major: 1, GRPC: -1, Error: string(proxy.BadRequest)})
+	same(t, "server", attributesOf(stub(t, rig.spans.GetSpans(), trace.SpanKindServer, 0)), map[string]string{
+		"name": "HTTP", "status": "Unset", "http.request.method": "_OTHER", "url.scheme": "http", "url.path": "",
+		"http.response.status_code": "400", "outrigger.upstream.name": "web", "outrigger.attempts": "0", "outrigger.outcome": "ok",
+	})
+	if points := histogram(t, rig.collect(t), httpServerDuration); len(points) != 1 || points[0]["network.protocol.version"] != "" || points[0]["http.request.method"] != "_OTHER" {
+		t.Errorf("%v", points)
+	}
+}
+
 func TestSplitAddress(t *testing.T) {
 	for s, want := range map[string]struct {
 		address string

@@ -36,7 +36,6 @@ type Telemetry struct {
 	settings []Setting
 	report   *reporter
 	timeout  time.Duration
-	epoch    time.Time
 	stopping sync.Once
 	stopped  error
 }

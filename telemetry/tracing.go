@@ -76,10 +76,7 @@ func (c *carriage) attempt(a *attempt, out *message.Request, server *lb.Server, 
 	case c.tracing == nil:
 		return
 	case c.ctx == nil:
-		h := &out.Header
-		h.Del(message.Tracestate)
-		h.Del(message.Traceparent)
-		h.Append(message.Known(message.Traceparent, h.Keep(c.begun.append(h.Room()))))
+		c.begun.set(&out.Header)
 		return
 	}
 	ctx := c.ctx

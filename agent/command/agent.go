@@ -71,6 +71,9 @@ func (r runner) run(ctx context.Context, hangup <-chan os.Signal) int {
 		Name: "outrigger", Level: hclog.LevelFromString(c.Agent.LogLevel),
 		Output: r.env.Stderr, JSONFormat: c.Agent.LogFormat == "json",
 	})
+	if limit, ok := agent.LimitMemory(os.DirFS("/")); ok {
+		logger.Info("the memory limit is that of the container, less a tenth", "bytes", limit)
+	}
 	a, err := agent.New(c, logger, r.env.Build)
 	if err != nil {
 		return failed(r.env, err)

@@ -76,6 +76,7 @@ func (a *Agent) spec() spec {
 		text("log_format", &a.LogFormat, "text", oneOf("text", "json")),
 		duration("drain_timeout", &a.DrainTimeout, 30*time.Second),
 		text("zone", &a.Zone, "", printable),
+		whole("reserved_files", &a.ReservedFiles, 128, 0, 1_000_000),
 	}}
 }
 

@@ -30,6 +30,8 @@ type Agent struct {
 	DrainTimeout time.Duration // how long requests in flight may take to finish at the end
 	Zone         string        // where this agent runs; "" is not known
 	Probes       Probes
+	// ReservedFiles are the file descriptors that upstreams leave for the rest.
+	ReservedFiles int
 }
 
 // Probes is what the checks of all upstreams together may cost.
@@ -191,6 +193,7 @@ type Upstream struct {
 	Servers         []Server
 	Sticky          *Sticky     // nil: no sessions
 	TLS             *BackendTLS // nil: the backends are talked to in the clear
+	Headers         Headers
 	SlowStart       SlowStart
 	Subset          Subset
 	Health          Health
@@ -245,6 +248,25 @@ type Sticky struct {
 	Cookie string        // its name
 	TTL    time.Duration // how long the client keeps it; 0: until it is closed
 	Path   string        // below which the client sends it
+}
+
+// Headers say how an http upstream changes the headers that pass it.
+type Headers struct {
+	XForwarded   bool           // X-Forwarded-For, -Host and -Proto are added for backends
+	Via          bool           // so is Via
+	Forwarded    bool           // so is Forwarded (RFC 7239)
+	RequestID    bool           // a request without an X-Request-Id gets one
+	TrustedPeers []netip.Prefix // who is believed, beside unix sockets, about whom they forward for
+	Request      HeaderRules    // for requests to backends
+	Response     HeaderRules    // for answers of backends
+}
+
+// HeaderRules are changes of a header: first fields are removed, then set,
+// then added.
+type HeaderRules struct {
+	Set    map[string]string
+	Add    map[string]string
+	Remove []string
 }
 
 // SlowStart has a backend that is new, or up again, begin with a part of its
@@ -315,6 +337,22 @@ type Retry struct {
 	Max             int // further attempts after the first; 0: none
 	BudgetPercent   int // retries as a share of requests
 	BudgetPerSecond int // retries always allowed on top
+	On              []Answer
+	Hedge           *Hedge // nil: no request goes to two backends at once
+}
+
+// Answer is one that is to be had from another backend: that which is set of
+// its fields.
+type Answer struct {
+	Status     StatusRange // of HTTP
+	RetryAfter bool        // a 503 that says when to come again
+	GRPC       int         // a status of gRPC
+}
+
+// Hedge has a second backend asked where the first takes long.
+type Hedge struct {
+	Percentile float64       // of the times to the head of an answer, after which it takes long
+	Least      time.Duration // the least to wait for
 }
 
 // Connections say how those to backends are kept for the next request.
@@ -343,8 +381,37 @@ type Limits struct {
 	MaxRequests          int // in flight at once (http)
 	MaxConnections       int // from the app at once
 	MaxRequestsPerServer int // in flight at once at one backend, where it names no limit of its own
-	MaxHeaderBytes       int // of a request's or an answer's head
+	MaxHeaderBytes       int // of a request's or an answer's head; never 0
+	MaxHeaders           int // fields in one (HTTP/1); never 0
+	MaxRequestLine       int // bytes (HTTP/1); never 0
 
 	MaxQueue     int           // requests (http) or connections (tcp) that may wait where every backend is at its limit; 0: none
 	QueueTimeout time.Duration // the longest that one waits; 0: as long as it lives
+
+	RateLimit      *RateLimit           // nil: none
+	CircuitBreaker *CircuitBreaker      // nil: none
+	Adaptive       *AdaptiveConcurrency // nil: none
+}
+
+// RateLimit bounds the requests of an http upstream by a token bucket.
+type RateLimit struct {
+	RequestsPerSecond float64
+	Burst             int // that may come at once
+}
+
+// CircuitBreaker refuses requests of an http upstream where too many fail.
+type CircuitBreaker struct {
+	FailurePercent int           // of the requests in Window, from which on they are refused
+	Window         time.Duration // over which they are counted
+	MinRequests    int           // in Window, below which none are refused
+	OpenTime       time.Duration // until some are tried
+	TrialRequests  int           // that have to succeed then
+}
+
+// AdaptiveConcurrency bounds the requests in flight of an http upstream by
+// their latency.
+type AdaptiveConcurrency struct {
+	Min       int
+	Max       int
+	Tolerance float64 // times the latency without load that is allowed
 }

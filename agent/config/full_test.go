@@ -85,6 +85,16 @@ func TestReference(t *testing.T) {
 	var damping Damping
 	damping.spec()
 	equal(t, "damping", web.Health.Damping, &damping)
+	equal(t, "rate_limit", web.Limits.RateLimit, &RateLimit{RequestsPerSecond: 100, Burst: 100})
+	var breaker CircuitBreaker
+	breaker.spec()
+	equal(t, "circuit_breaker", web.Limits.CircuitBreaker, &breaker)
+	var adaptive AdaptiveConcurrency
+	adaptive.spec()
+	equal(t, "adaptive_concurrency", web.Limits.Adaptive, &adaptive)
+	var hedge Hedge
+	hedge.spec()
+	equal(t, "hedge", web.Retry.Hedge, &hedge)
 	wantApp := Registration{Name: "shop"}
 	wantApp.spec()
 	wantApp.Port = app.Port
@@ -113,7 +123,8 @@ func TestReference(t *testing.T) {
 
 	want = DefaultUpstream("web")
 	want.Listen, want.Consul, want.Health.Check = web.Listen, web.Consul, web.Health.Check
-	want.Health.Damping, want.TLS = web.Health.Damping, web.TLS
+	want.Health.Damping, want.TLS, want.Retry.Hedge = web.Health.Damping, web.TLS, web.Retry.Hedge
+	want.Limits.RateLimit, want.Limits.CircuitBreaker, want.Limits.Adaptive = web.Limits.RateLimit, web.Limits.CircuitBreaker, web.Limits.Adaptive
 	equal(t, "upstream", web, want)
 }
 
@@ -176,7 +187,7 @@ func leaves(t reflect.Type) int {
 	for t.Kind() == reflect.Slice || t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if t.Kind() != reflect.Struct || t == reflect.TypeFor[StatusRange]() || t == reflect.TypeFor[netip.Prefix]() {
+	if t.Kind() != reflect.Struct || t == reflect.TypeFor[StatusRange]() || t == reflect.TypeFor[Answer]() || t == reflect.TypeFor[netip.Prefix]() {
 		return 1
 	}
 	n := 0

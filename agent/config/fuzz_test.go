@@ -129,10 +129,31 @@ func brokenPromises(c Config) (broken []string) {
 		j := u.Health.Ejection
 		promise(j.BaseTime > 0 && j.BaseTime <= j.MaxTime && j.MaxPercent >= 0 && j.MaxPercent <= 100 && j.ConsecutiveFailures >= 0, "ejection is in range")
 		promise(u.Retry.Max >= 0 && u.Retry.BudgetPercent >= 0 && u.Retry.BudgetPercent <= 100 && u.Retry.BudgetPerSecond >= 0, "retry is in range")
+		for _, a := range u.Retry.On {
+			promise(u.Retry.Max > 0 && (a.RetryAfter || a.GRPC > 0 || a.Status.From >= 400 && a.Status.To >= a.Status.From), "what is retried is a failure")
+		}
+		if h := u.Retry.Hedge; h != nil {
+			promise(h.Percentile >= 50 && h.Percentile < 100 && h.Least > 0 && u.Retry.BudgetPercent+u.Retry.BudgetPerSecond > 0, "a hedge has a delay and a budget")
+		}
 		m := u.Timeouts
-		promise(min(m.Connect, m.FirstByte, m.Idle, m.Request, m.Tunnel, m.Header, m.KeepAlive) >= 0, "timeouts are not negative")
+		promise(min(m.Connect, m.FirstByte, m.Idle, m.Client, m.Request, m.Tunnel, m.Header, m.KeepAlive) >= 0, "timeouts are not negative")
 		l := u.Limits
-		promise(min(l.MaxRequests, l.MaxConnections, l.MaxRequestsPerServer, l.MaxHeaderBytes) >= 0, "limits are not negative")
+		promise(min(l.MaxRequests, l.MaxConnections, l.MaxRequestsPerServer) >= 0 && min(l.MaxHeaderBytes, l.MaxHeaders, l.MaxRequestLine) > 0, "limits are in range")
+		if r := l.RateLimit; r != nil {
+			promise(u.Protocol == "http" && r.RequestsPerSecond > 0 && r.RequestsPerSecond <= 1e6 && r.Burst > 0, "a rate limit lets requests pass")
+		}
+		if k := l.CircuitBreaker; k != nil {
+			promise(u.Protocol == "http" && k.FailurePercent > 0 && k.Window > 0 && k.MinRequests > 0 && k.OpenTime > 0 && k.TrialRequests > 0, "a circuit breaker closes again")
+		}
+		if a := l.Adaptive; a != nil {
+			promise(u.Protocol == "http" && a.Min > 0 && a.Min <= a.Max && a.Tolerance >= 1, "adaptive concurrency has bounds")
+		}
+		for _, r := range []HeaderRules{u.Headers.Request, u.Headers.Response} {
+			promise(headerValues(r.Set) == nil && headerValues(r.Add) == nil, "headers can be set")
+			for _, name := range r.Remove {
+				promise(headerName(name) == nil, "headers can be removed")
+			}
+		}
 	}
 	return broken
 }

@@ -59,10 +59,15 @@ func (u *Upstream) spec() spec {
 				}
 				return s
 			}},
+			one("headers", func() spec {
+				s := u.Headers.spec()
+				s.done = func(b *block) { b.rejectFor(u.Protocol, "tcp") }
+				return s
+			}),
 			one("slow_start", u.SlowStart.spec),
 			one("subset", u.Subset.spec),
 			one("health", u.Health.spec),
-			one("retry", u.Retry.spec),
+			one("retry", func() spec { return u.Retry.spec(&u.Protocol) }),
 			one("connections", u.Connections.spec),
 			one("timeouts", func() spec { return u.Timeouts.spec(&u.Protocol) }),
 			one("limits", func() spec { return u.Limits.spec(&u.Protocol) }),
@@ -96,14 +101,6 @@ func (s *Server) spec() spec {
 	}}
 }
 
-func (r *Retry) spec() spec {
-	return spec{fields: []field{
-		count("max", &r.Max, 2),
-		whole("budget_percent", &r.BudgetPercent, 20, 0, 100),
-		count("budget_per_second", &r.BudgetPerSecond, 10),
-	}}
-}
-
 func (c *Connections) spec() spec {
 	return spec{fields: []field{
 		duration("idle", &c.Idle, time.Minute, atLeast(time.Second)),
@@ -126,13 +123,9 @@ func (t *Timeouts) spec(protocol *string) spec {
 	}}
 }
 
-func (l *Limits) spec(protocol *string) spec {
-	return spec{fields: []field{
-		count("max_requests", &l.MaxRequests, 0).except(protocol, "tcp"),
-		count("max_connections", &l.MaxConnections, 0),
-		count("max_requests_per_server", &l.MaxRequestsPerServer, 0),
-		bind("max_header_bytes", &l.MaxHeaderBytes, 64<<10, parseSize).except(protocol, "tcp"),
-		count("max_queue", &l.MaxQueue, 0),
-		duration("queue_timeout", &l.QueueTimeout, time.Second),
-	}}
+// rejectFor reports a block that does nothing where kind is without.
+func (b *block) rejectFor(kind, without string) {
+	if kind == without {
+		b.decoder.report(SeverityError, b.header, b.title+" does nothing with "+kind, "remove it")
+	}
 }

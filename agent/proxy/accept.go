@@ -8,31 +8,26 @@ import (
 )
 
 // accept hands each connection of l to handle until l is closed, and returns
-// nil then. With slots, each connection first takes one, which handle has to
-// see given back; more connections than there are slots wait at the listener.
-func accept(l net.Listener, slots chan struct{}, handle func(net.Conn)) error {
+// nil then. Each connection first takes a place of d, which handle has to see
+// given back.
+func accept(l net.Listener, d *door, handle func(net.Conn)) error {
 	var closed <-chan struct{}
 	if l, ok := l.(interface{ Done() <-chan struct{} }); ok {
 		closed = l.Done()
 	}
 	pause := time.Duration(0)
 	for {
-		if slots != nil {
-			select {
-			case slots <- struct{}{}:
-			case <-closed:
-				return nil
-			}
+		if !d.await(closed) {
+			return nil
 		}
 		conn, err := l.Accept()
 		if err == nil {
 			pause = 0
+			d.enter()
 			handle(conn)
 			continue
 		}
-		if slots != nil {
-			<-slots
-		}
+		d.putBack()
 		switch {
 		case errors.Is(err, net.ErrClosed):
 			return nil

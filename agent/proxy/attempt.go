@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,25 +15,29 @@ import (
 // attempt is one try at one server.
 type attempt struct {
 	*exchange
-	lease   lb.Lease
-	number  int
-	hedge   bool             // it runs beside another
-	from    time.Duration    // when it began, by the clock
-	now     time.Duration    // when the clock was last read for it
-	took    time.Duration    // until the final answer's head
-	backend outbound         // guarded by mu
-	out     message.Request  // as it goes to the server
-	resp    message.Response // as it comes back
-	trace   Attempt
-	result  Result
+	lease  lb.Lease
+	number int
+	hedge  bool             // it runs beside another
+	from   time.Duration    // when it began, by the clock
+	now    time.Duration    // when the clock was last read for it
+	took   time.Duration    // until the final answer's head
+	out    message.Request  // as it goes to the server
+	resp   message.Response // as it comes back
+	trace  Attempt
+	result Result
+
+	backend outbound // guarded by mu, as is what follows
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
 }
 
 // begin makes what is sent to the leased server.
 func (a *attempt) begin(x *exchange, number int, reason string) {
 	a.exchange, a.number, a.result = x, number, Result{GRPC: -1}
-	forward(&a.out, a.r)
+	a.http.headers.forward(&a.out, a.r)
 	a.http.Sticky.strip(&a.out.Header)
 	a.trace = x.trace.Attempt(&a.out, a.lease.Server(), number, reason)
+	a.http.headers.request.Apply(&a.out.Header, a) // last, as the operator's word is
 }
 
 // end closes the books of the try.
@@ -110,7 +115,7 @@ func (a *attempt) leave() {
 	if !a.hedge { // which has no body to wait for
 		a.body.halt()
 	}
-	a.attach(nil)
+	_ = a.attach(nil)
 	b.Release()
 }
 
@@ -183,9 +188,9 @@ func (a *attempt) readHead(b outbound) error {
 }
 
 // headCame ends the wait for an answer to begin.
-func (a *attempt) headCame() {
-	a.deadlines.first.Store(false)
-	a.deadlines.answer.Store(0)
+func (x *exchange) headCame() {
+	x.deadlines.first.Store(false)
+	x.deadlines.answer.Store(0)
 }
 
 // fail judges a try that brought no answer.
@@ -209,12 +214,12 @@ func (a *attempt) fail(f *failure) *failure {
 // repeatable tells whether the request may go to another server after f. What
 // never reached one may, whatever it is. What may have been worked on may only
 // if working on it twice does no harm. In any case all that was sent of its
-// body must still be there.
+// body must still be there. Of an answer that is unwanted, wanting has decided.
 func (x *exchange) repeatable(f *failure) bool {
-	if f.kind == RequestTimeout || f.kind == BadRequest || f == uploadStalled || x.body.lost {
+	if f.kind == RequestTimeout || f.kind == BadRequest || f.kind == Internal || f == uploadStalled || x.body.lost {
 		return false
 	}
-	return f.connecting() || f.unsent || idempotent(x.r.Method)
+	return f.connecting() || f.unsent || f.kind == Unwanted || idempotent(x.r.Method)
 }
 
 // idempotent tells whether doing it twice is as good as once (RFC 9110
@@ -234,6 +239,7 @@ func (a *attempt) respond() {
 	h.Status, h.Length, h.Declared, h.Head = resp.Status, resp.Length, resp.Declared, resp.Head
 	h.Last = a.last || !a.body.ended.Load()
 	message.EndToEnd(&h.Header, &resp.Header)
+	a.http.headers.response.Apply(&h.Header, a)
 	a.keepSession(&h.Header)
 	a.begun = true
 	a.exchange.result.Status, a.exchange.result.Major = resp.Status, resp.Major
@@ -304,7 +310,7 @@ func (a *attempt) stream() error {
 		if len(piece) > 0 && c.WriteBody(piece) != nil {
 			return clientGone
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

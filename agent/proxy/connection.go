@@ -66,6 +66,11 @@ func newConnection(h *HTTP, conn net.Conn) *connection {
 // serve answers requests until the connection ends.
 func (c *connection) serve() {
 	defer c.server.farewell(c)
+	defer func() {
+		if fault := recover(); fault != nil { // outside of an exchange: it costs the connection
+			c.server.reportFault(fault)
+		}
+	}()
 	c.server.clock.Add(&c.alarm, c.ring)
 	defer c.server.clock.Remove(&c.alarm)
 	defer c.sock.Close()
@@ -113,7 +118,7 @@ func (c *connection) arrived() (again bool) {
 	for {
 		room := c.session.room()
 		n, err := c.sock.TryRead(room)
-		if err == socket.ErrAgain {
+		if errors.Is(err, socket.ErrAgain) {
 			if len(c.session.in) == 0 {
 				c.release()
 			}

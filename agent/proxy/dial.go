@@ -12,15 +12,18 @@ import (
 type dialer struct {
 	timeout time.Duration  // of a connect, the handshake included; 0: none
 	tls     *secure.Client // nil: in the clear
+	files   *Descriptors
 }
 
-func newDialer(o Options) dialer { return dialer{timeout: o.Timeouts.Connect, tls: o.TLS} }
+func newDialer(o Options) dialer {
+	return dialer{timeout: o.Timeouts.Connect, tls: o.TLS, files: o.Descriptors}
+}
 
 // dial connects to address, for a protocol. It returns the generation of what
 // TLS was made with.
 func (d dialer) dial(ctx context.Context, address, protocol string) (net.Conn, uint64, error) {
 	if d.tls == nil {
-		conn, err := dial(ctx, address, d.timeout)
+		conn, err := d.files.keep(dial(ctx, address, d.timeout))
 		return conn, 0, err
 	}
 	if d.timeout > 0 {
@@ -28,7 +31,7 @@ func (d dialer) dial(ctx context.Context, address, protocol string) (net.Conn, u
 		defer cancel()
 		ctx = bounded
 	}
-	conn, err := dial(ctx, address, 0)
+	conn, err := d.files.keep(dial(ctx, address, 0))
 	if err != nil {
 		return nil, 0, err
 	}

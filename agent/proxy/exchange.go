@@ -1,10 +1,7 @@
 package proxy
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +33,7 @@ type exchange struct {
 	try    attempt
 	rival  attempt // that runs beside it; see hedge
 	hedges sync.WaitGroup
+	pass   pass
 	answer message.Response // as it goes to the client
 
 	deadlines deadlines
@@ -45,16 +43,14 @@ type exchange struct {
 	active bool
 	cause  *failure // why it was stopped
 	won    *attempt // the one whose answer came first; nil before
-	ctx    context.Context
-	cancel context.CancelCauseFunc
 }
 
 // run carries the request r of a client to a backend, and the answer back.
 func (x *exchange) run(c inbound, r *message.Request, ip string) {
 	x.begin(c, r, ip)
 	defer x.end()
-	if n := x.http.inFlight.Add(1); x.http.Limits.MaxRequests > 0 && n > int64(x.http.Limits.MaxRequests) {
-		x.refuse(&failure{kind: AtCapacity, err: fmt.Errorf("max_requests = %d are in flight", x.http.Limits.MaxRequests)})
+	if f := x.http.entrance.admit(&x.pass, x.start); f != nil {
+		x.refuse(f)
 		return
 	}
 	x.http.budget.deposit()
@@ -68,27 +64,36 @@ func (x *exchange) begin(c inbound, r *message.Request, ip string) {
 	x.r, x.ip, x.start = r, ip, x.http.clock.Now()
 	x.now = x.start
 	x.result = Result{GRPC: -1}
-	x.last = r.Last || x.http.draining.Load()
+	x.last = r.Last || x.http.draining.Load() || x.http.entrance.ending()
 	x.http.Meter.Active.Add(1)
+	x.http.headers.identify(r)
 	x.trace = x.http.Observer.Begin(r)
 	x.within(&x.deadlines.total, x.now, x.http.Timeouts.Request)
 	x.within(&x.deadlines.glance, x.now, glance)
 	x.body.begin(x)
 }
 
-// end closes the books, and deals with a fault of this program: the one
-// request fails, and the process lives on.
+// guard deals with a fault of this program in a goroutine beside that of the
+// exchange: the one request fails, and the process lives on.
+func (x *exchange) guard() {
+	if fault := recover(); fault != nil {
+		x.http.reportFault(fault)
+		x.stop(ourFault)
+	}
+}
+
+// end closes the books, and deals with a fault of this program.
 func (x *exchange) end() {
 	if fault := recover(); fault != nil {
-		if log := x.http.ErrorLog; log != nil {
-			log.Printf("fault while proxying to %q: %v\n%s", x.http.Upstream, fault, debug.Stack())
-		}
+		x.http.reportFault(fault)
+		x.stop(ourFault) // what runs beside it
 		x.close()
 		if x.cut = x.begun; !x.begun {
-			x.refuse(&failure{kind: Internal})
+			x.refuse(ourFault)
 		}
 	}
-	x.http.inFlight.Add(-1)
+	now := x.http.clock.Now()
+	x.http.entrance.leave(&x.pass, x.result, now, x.try.took, now-x.start)
 	if x.cut {
 		x.client.Abort()
 	}
@@ -123,22 +128,20 @@ func (x *exchange) report() {
 func (x *exchange) reject(c inbound, r *message.Request, ip string, f *failure) {
 	x.begin(c, r, ip)
 	defer x.end()
-	x.http.inFlight.Add(1)
 	x.refuse(f)
 }
 
 // forget makes the exchange ready for another request.
 func (x *exchange) forget() {
 	x.mu.Lock()
-	if x.cancel != nil {
-		x.cancel(nil)
-	}
-	x.active, x.cause, x.client, x.won, x.ctx, x.cancel = false, nil, nil, nil, nil, nil
+	x.try.forgetContextLocked()
+	x.active, x.cause, x.client, x.won = false, nil, nil, nil
 	x.mu.Unlock()
 	x.deadlines = deadlines{}
 	x.writing.Store(false)
 	x.query = lb.Query{Tried: x.query.Tried[:0]}
 	x.r, x.trace, x.prefer, x.begun, x.cut = nil, nil, 0, false, false
+	x.pass, x.try.took = pass{}, 0
 }
 
 // forward sends the request to one backend after another, as long as that is
@@ -146,6 +149,7 @@ func (x *exchange) forget() {
 func (x *exchange) forward() {
 	x.prefer = x.http.Sticky.token(&x.r.Header)
 	x.query.Key, x.query.Prefer = x.http.key(x.r, x.ip), x.prefer
+	x.try.exchange = x
 	var last *failure
 	for n := 0; ; n++ {
 		if last != nil && !x.http.budget.withdraw() {
@@ -154,7 +158,7 @@ func (x *exchange) forward() {
 			return
 		}
 		var err error
-		if x.try.lease, err = x.http.Balancer.Acquire(waiting{x}, x.query); err != nil {
+		if x.try.lease, err = x.http.Balancer.Acquire(waiting{&x.try}, x.query); err != nil {
 			x.unplaced(err, last)
 			return
 		}
@@ -167,7 +171,7 @@ func (x *exchange) forward() {
 		} else if f == nil {
 			f = a.carry()
 		}
-		server := a.lease.Server().ID
+		x.tried()
 		x.close()
 		if last = f; last == nil {
 			return
@@ -180,7 +184,14 @@ func (x *exchange) forward() {
 			x.refuse(last)
 			return
 		}
-		x.query.Tried = append(x.query.Tried, server)
+	}
+}
+
+// tried notes which servers were asked, so that another try goes elsewhere.
+func (x *exchange) tried() {
+	x.query.Tried = append(x.query.Tried, x.try.lease.Server().ID)
+	if x.rival.exchange != nil {
+		x.query.Tried = append(x.query.Tried, x.rival.lease.Server().ID)
 	}
 }
 
@@ -191,15 +202,14 @@ func (x *exchange) ask(after *failure) (*attempt, *failure) {
 	if after != nil {
 		reason = string(after.kind)
 	}
-	if after != nil || x.ctx != nil { // time has passed
+	if after != nil || a.ctx != nil { // time has passed
 		x.catchUp()
 	}
 	a.from, a.now = x.now, x.now
 	a.begin(x, x.result.Attempts, reason)
 	x.result.Attempts++
 	x.mayHedge()
-	f := a.ask()
-	a, f = x.settle(a, f)
+	a, f := x.settle(a.ask())
 	x.now = a.now
 	if f != nil {
 		return a, a.fail(f)
@@ -210,7 +220,7 @@ func (x *exchange) ask(after *failure) (*attempt, *failure) {
 // catchUp reads the clock where it may have been a place that was waited for.
 func (x *exchange) catchUp() {
 	now := x.http.clock.Now()
-	if x.ctx == nil {
+	if x.try.ctx == nil {
 		x.result.Own += now - x.now
 	}
 	x.now = now
@@ -226,6 +236,8 @@ func (x *exchange) close() {
 	}
 	x.mu.Lock()
 	x.won = nil
+	x.try.forgetContextLocked()
+	x.rival.forgetContextLocked()
 	x.mu.Unlock()
 }
 
@@ -258,6 +270,10 @@ func (x *exchange) giveUp() {
 // refuse answers the client ourselves.
 func (x *exchange) refuse(f *failure) {
 	x.begun = true
+	x.mu.Lock()
+	x.cause = nil // it is told to the client, whose own slowness alone can end that
+	x.mu.Unlock()
+	x.deadlines.total.Store(0)
 	x.fail(f)
 	x.result.Major = x.r.Major
 	if x.r.IsGRPC() {
@@ -293,5 +309,6 @@ func (x *exchange) delivered() {
 
 func (x *exchange) fail(f *failure) {
 	x.http.Meter.fail(f.kind)
+	x.pass.excuse(f, x.body.ended.Load())
 	x.result.Error = string(f.kind)
 }

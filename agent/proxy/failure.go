@@ -7,9 +7,11 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/http2"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
@@ -26,17 +28,23 @@ type Kind string
 const (
 	ConnectRefused   Kind = "connect_refused"
 	ConnectTimeout   Kind = "connect_timeout"
-	ConnectFailed    Kind = "connect_failed"  // unreachable, no descriptor left, …
-	DNS              Kind = "dns"             // a backend's name does not resolve
-	TLS              Kind = "tls"             // the handshake failed
-	Reset            Kind = "reset"           // the connection broke
-	BadResponse      Kind = "bad_response"    // not HTTP, too large a head, …
-	FirstByteTimeout Kind = "attempt_timeout" // no answer in time
-	IdleTimeout      Kind = "idle_timeout"    // the answer stalled
-	RequestTimeout   Kind = "timeout"         // the whole request took too long
-	NoBackend        Kind = "no_backend"      // none known or none healthy
-	AtCapacity       Kind = "queue_full"      // every backend, or the upstream, is at its limit
-	QueueTimeout     Kind = "queue_timeout"   // the same, and waiting for a place took too long
+	ConnectFailed    Kind = "connect_failed"    // unreachable, no descriptor left, …
+	DNS              Kind = "dns"               // a backend's name does not resolve
+	TLS              Kind = "tls"               // the handshake failed
+	Reset            Kind = "reset"             // the connection broke
+	BadResponse      Kind = "bad_response"      // not HTTP, too large a head, …
+	FirstByteTimeout Kind = "attempt_timeout"   // no answer in time
+	IdleTimeout      Kind = "idle_timeout"      // the answer stalled
+	RequestTimeout   Kind = "timeout"           // the whole request took too long
+	NoBackend        Kind = "no_backend"        // none known or none healthy
+	AtCapacity       Kind = "queue_full"        // every backend, or the upstream, is at its limit
+	QueueTimeout     Kind = "queue_timeout"     // the same, and waiting for a place took too long
+	RequestLimit     Kind = "request_limit"     // too many requests are in flight (max_requests)
+	ConcurrencyLimit Kind = "concurrency_limit" // the same, as latency tells
+	RateLimited      Kind = "rate_limited"
+	CircuitBroken    Kind = "circuit_open"
+	MemoryShort      Kind = "memory_short"  // this process is near its memory limit
+	NoDescriptor     Kind = "no_descriptor" // it has none left but the reserve
 	BadRequest       Kind = "bad_request"
 	Unwanted         Kind = "retry_on" // an answer that is to be had from another backend, which there was none for
 	Internal         Kind = "internal" // a fault of this program
@@ -48,30 +56,39 @@ var kinds = map[Kind]struct {
 	token  string // of Proxy-Status
 	grpc   int
 	text   string
+	verdict
 }{
-	ConnectRefused:   {502, "connection_refused", 14, "the backend refused the connection"},
-	ConnectTimeout:   {504, "connection_timeout", 14, "timeout \"connect\": the backend did not take the connection in time"},
-	ConnectFailed:    {502, "destination_ip_unroutable", 14, "the backend could not be reached"},
-	DNS:              {502, "dns_error", 14, "the backend's name could not be resolved"},
-	TLS:              {502, "tls_protocol_error", 14, "the TLS handshake with the backend failed; \"outrigger explain\" tells why"},
-	Reset:            {502, "connection_terminated", 14, "the backend closed the connection before it answered"},
-	BadResponse:      {502, "http_protocol_error", 14, "the backend's answer could not be understood"},
-	FirstByteTimeout: {504, "http_response_timeout", 4, "timeout \"first_byte\": the backend did not begin to answer in time"},
-	IdleTimeout:      {504, "connection_read_timeout", 4, "timeout \"idle\": nothing moved for too long"},
-	RequestTimeout:   {504, "http_response_timeout", 4, "timeout \"request\": the request as a whole took too long"},
-	NoBackend:        {503, "destination_unavailable", 14, "there is no usable backend"},
-	AtCapacity:       {503, "connection_limit_reached", 8, "at capacity"},
-	QueueTimeout:     {503, "connection_limit_reached", 8, "at capacity"},
-	BadRequest:       {400, "http_request_error", 13, "bad request"},
-	Unwanted:         {503, "http_response_incomplete", 14, "the backend's answer is one to be retried, and no other backend could be tried"},
-	Internal:         {502, "proxy_internal_error", 13, "internal error"},
+	ConnectRefused:   {502, "connection_refused", 14, "the backend refused the connection", bad},
+	ConnectTimeout:   {504, "connection_timeout", 14, "timeout \"connect\": the backend did not take the connection in time", bad},
+	ConnectFailed:    {502, "destination_ip_unroutable", 14, "the backend could not be reached", bad},
+	DNS:              {502, "dns_error", 14, "the backend's name could not be resolved", bad},
+	TLS:              {502, "tls_protocol_error", 14, "the TLS handshake with the backend failed; \"outrigger explain\" tells why", bad},
+	Reset:            {502, "connection_terminated", 14, "the backend closed the connection before it answered", bad},
+	BadResponse:      {502, "http_protocol_error", 14, "the backend's answer could not be understood", bad},
+	FirstByteTimeout: {504, "http_response_timeout", 4, "timeout \"first_byte\": the backend did not begin to answer in time", bad},
+	IdleTimeout:      {504, "connection_read_timeout", 4, "timeout \"idle\": nothing moved for too long", bad},
+	RequestTimeout:   {504, "http_response_timeout", 4, "timeout \"request\": the request as a whole took too long", bad},
+	NoBackend:        {503, "destination_unavailable", 14, "there is no usable backend", unjudged},
+	AtCapacity:       {503, "connection_limit_reached", 8, "at capacity", unjudged},
+	QueueTimeout:     {503, "connection_limit_reached", 8, "at capacity", unjudged},
+	RequestLimit:     {503, "connection_limit_reached", 8, "at capacity", unjudged},
+	ConcurrencyLimit: {503, "connection_limit_reached", 8, "at capacity: latency shows that its backends have enough to do", unjudged},
+	// 429 and not 503: nothing is wrong but how often the client asks.
+	RateLimited:   {429, "http_request_denied", 8, "more requests than its rate limit allows", unjudged},
+	CircuitBroken: {503, "destination_unavailable", 14, "too many requests have failed, and its circuit breaker is open", unjudged},
+	MemoryShort:   {503, "proxy_internal_error", 8, "at capacity", unjudged},
+	NoDescriptor:  {503, "connection_limit_reached", 8, "at capacity: no file descriptor is left", unjudged},
+	BadRequest:    {400, "http_request_error", 13, "bad request", unjudged},
+	Unwanted:      {503, "http_response_incomplete", 14, "the backend's answer is one to be retried, and no other backend could be tried", unjudged},
+	Internal:      {502, "proxy_internal_error", 13, "internal error", unjudged},
 }
 
 // Kinds lists every kind of failure.
-func Kinds() []Kind {
-	return []Kind{ConnectRefused, ConnectTimeout, ConnectFailed, DNS, TLS, Reset, BadResponse, FirstByteTimeout,
-		IdleTimeout, RequestTimeout, NoBackend, AtCapacity, QueueTimeout, BadRequest, Unwanted, Internal}
-}
+func Kinds() []Kind { return slices.Clone(allKinds[:]) }
+
+var allKinds = [...]Kind{ConnectRefused, ConnectTimeout, ConnectFailed, DNS, TLS, Reset, BadResponse, FirstByteTimeout,
+	IdleTimeout, RequestTimeout, NoBackend, AtCapacity, QueueTimeout, RequestLimit, ConcurrencyLimit, RateLimited,
+	CircuitBroken, MemoryShort, NoDescriptor, BadRequest, Unwanted, Internal}
 
 // failure is one that happened. As an error it also is the cause with which a
 // try's context is cancelled.
@@ -86,6 +103,9 @@ type failure struct {
 	// unsent says that it is proven that nothing of the request reached the
 	// backend, though there was a connection.
 	unsent bool
+	// retryAfter is when it may be worth to ask again; 0: soon, as far as is
+	// known.
+	retryAfter time.Duration
 }
 
 func (f *failure) Error() string {
@@ -106,7 +126,7 @@ func (f *failure) Is(target error) bool {
 // connecting tells that no byte of the request can have reached the backend.
 func (f *failure) connecting() bool {
 	switch f.kind {
-	case ConnectRefused, ConnectTimeout, ConnectFailed, DNS, TLS:
+	case ConnectRefused, ConnectTimeout, ConnectFailed, DNS, TLS, NoDescriptor:
 		return true
 	}
 	return false
@@ -164,10 +184,21 @@ func undialled(err error) *failure {
 		return &failure{kind: ConnectRefused, err: err}
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
 		return &failure{kind: ConnectTimeout, err: err}
-	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.EADDRNOTAVAIL):
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, errNoDescriptor):
+		return &failure{kind: NoDescriptor, err: err, blameless: true}
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return &failure{kind: ConnectFailed, err: err, blameless: true} // it is we who ran out
 	}
 	return &failure{kind: ConnectFailed, err: err}
+}
+
+// telling tells that the error behind f is one for the client to read.
+func (f *failure) telling() bool {
+	switch f.kind {
+	case BadRequest, NoBackend, AtCapacity, QueueTimeout, RequestLimit, MemoryShort:
+		return true
+	}
+	return false
 }
 
 // describe makes the answer that tells the client of f: in HTTP's way, or in
@@ -179,7 +210,7 @@ func (f *failure) describe(answer *message.Response, r *message.Request, upstrea
 		status = f.status
 	}
 	text := fmt.Sprintf("outrigger: upstream %q: %s", upstream, k.text)
-	if f.err != nil && (f.kind == BadRequest || f.kind == NoBackend || f.kind == AtCapacity || f.kind == QueueTimeout) {
+	if f.err != nil && f.telling() {
 		text += ": " + strings.TrimPrefix(f.err.Error(), "lb: ")
 	}
 	answer.Reset()
@@ -192,8 +223,8 @@ func (f *failure) describe(answer *message.Response, r *message.Request, upstrea
 		answer.Status = 200
 		return 200, nil
 	}
-	if status == 503 {
-		h.Add(message.RetryAfter, "1")
+	if status == 503 || status == 429 {
+		h.Add(message.RetryAfter, strconv.Itoa(int(max(f.retryAfter+time.Second-1, time.Second)/time.Second)))
 	}
 	h.Add(message.ContentType, "text/plain; charset=utf-8")
 	h.AddNamed("X-Content-Type-Options", "nosniff")

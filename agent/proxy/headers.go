@@ -1,13 +1,14 @@
 package proxy
 
 import (
-	"net/netip"
+	"math/rand/v2"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/rewrite"
 )
 
 // forward makes what is sent to a backend from what the client sent.
-func forward(out, r *message.Request) {
+func (w *forwarding) forward(out, r *message.Request) {
 	out.Reset()
 	out.Method, out.Target, out.Authority = r.Method, r.Target, r.Authority
 	out.Major, out.Minor, out.Length, out.Expect, out.Upgrade = 1, 1, r.Length, r.Expect, r.Upgrade
@@ -18,61 +19,59 @@ func forward(out, r *message.Request) {
 	if r.Header.HasToken(message.TE, "trailers") {
 		out.Header.Add(message.TE, "trailers")
 	}
-	forwarded(&out.Header, r)
+	w.tell(&out.Header, r)
 }
 
 var localhost = []byte("localhost")
 
-// forwarded adds what a backend should know of the client to h. What the
-// client itself says of that is believed when it runs on this machine, as the
-// app does, which may be passing on what it was told.
-func forwarded(h *message.Header, r *message.Request) {
-	if !local(r.Peer) {
-		h.DelFunc(func(f *message.Field) bool {
-			switch f.Key {
-			case message.XForwardedFor, message.XForwardedHost, message.XForwardedProto, message.Forwarded:
-				return true
-			}
-			return false
-		})
+// identify gives a request an X-Request-Id where it is to have one and brought
+// none: a random UUID (RFC 9562, version 4), which is what most make of it. All
+// tries of a request, and whoever observes it, see the same.
+func (w *forwarding) identify(r *message.Request) {
+	if !w.RequestID || len(r.Header.Get(message.XRequestID)) > 0 {
+		return
 	}
-	if r.Peer.IsValid() {
-		list := appendList(h, message.XForwardedFor)
-		h.Append(message.Known(message.XForwardedFor, h.Keep(r.Peer.Addr().Unmap().AppendTo(list))))
-	}
-	if !h.Has(message.XForwardedHost) && len(r.Authority) > 0 {
-		h.Append(message.Known(message.XForwardedHost, r.Authority))
-	}
-	if !h.Has(message.XForwardedProto) {
-		h.Add(message.XForwardedProto, "http")
-	}
-	via := "1.1 outrigger"
-	switch {
-	case r.Major == 2:
-		via = "2 outrigger"
-	case r.Minor == 0:
-		via = "1.0 outrigger"
-	}
-	h.Append(message.Known(message.Via, h.Keep(append(appendList(h, message.Via), via...))))
+	r.Header.Del(message.XRequestID)
+	h := &r.Header
+	h.Append(message.Known(message.XRequestID, h.Keep(appendUUID(h.Room(), rand.Uint64(), rand.Uint64()))))
 }
 
-// appendList takes the fields of a name out of h and begins a value in h's room
-// that lists what they held, for one more to be added.
-func appendList(h *message.Header, n message.Name) []byte {
-	list := h.Room()
-	if !h.Has(n) {
-		return list
-	}
-	for f := range h.All() {
-		if f.Key == n {
-			list = append(append(list, f.Value...), ", "...)
+func appendUUID(to []byte, high, low uint64) []byte {
+	const digits = "0123456789abcdef"
+	high = high&^0xf000 | 0x4000
+	low = low&^(3<<62) | 2<<62
+	for i := range 32 {
+		half := high
+		if i >= 16 {
+			half = low
 		}
+		if i == 8 || i == 12 || i == 16 || i == 20 {
+			to = append(to, '-')
+		}
+		to = append(to, digits[half>>(60-4*(i%16))&0xf])
 	}
-	h.Del(n)
-	return list
+	return to
 }
 
-// local tells that the client runs on this machine.
-func local(peer netip.AddrPort) bool {
-	return !peer.IsValid() || peer.Addr().Unmap().IsLoopback() // a unix socket has no address
+// AppendVariable implements rewrite.Values.
+func (a *attempt) AppendVariable(to []byte, v rewrite.Variable) []byte {
+	switch v {
+	case rewrite.ClientIP:
+		return append(to, a.ip...)
+	case rewrite.Host:
+		return append(to, a.out.Authority...)
+	case rewrite.Method:
+		return append(to, a.r.Method...)
+	case rewrite.Path:
+		return append(to, a.r.Path()...)
+	case rewrite.RequestID:
+		return append(to, a.r.Header.Get(message.XRequestID)...)
+	case rewrite.Upstream:
+		return append(to, a.http.Upstream...)
+	case rewrite.BackendID:
+		return append(to, a.lease.Server().ID...)
+	case rewrite.BackendAddress:
+		return append(to, a.lease.Server().Address...)
+	}
+	return to
 }

@@ -1,12 +1,10 @@
 package proxy
 
 import (
-	"context"
 	"sync/atomic"
 	"time"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/socket"
-	"github.com/outrigger-sidecar/outrigger/lb"
 )
 
 // Hedge says when a request that takes long is sent to a second server too,
@@ -58,10 +56,11 @@ func (p *pace) learn(time.Duration) (next time.Duration) {
 
 func (p *pace) close() { p.clock.Remove(&p.alarm) }
 
-// mayHedge has a second server asked when the first takes long.
+// mayHedge has a second server asked when the first takes long. One that holds
+// the client's session is not as good as another.
 func (x *exchange) mayHedge() {
 	x.deadlines.hedge.Store(0)
-	if x.http.pace == nil || x.body.lost || !x.body.ended.Load() || x.r.Upgrade != nil || !idempotent(x.r.Method) {
+	if x.http.pace == nil || !x.body.ended.Load() || x.body.lost || x.prefer != 0 || x.r.Upgrade != nil || !idempotent(x.r.Method) {
 		return
 	}
 	x.within(&x.deadlines.hedge, x.now, time.Duration(x.http.pace.delay.Load()))
@@ -70,8 +69,13 @@ func (x *exchange) mayHedge() {
 // beaten ends an attempt of which the answer is not needed any more.
 var beaten = &failure{kind: Reset, blameless: true, gone: true}
 
-// hedge asks a second server. It runs beside the first attempt.
+// hedged is the reason of an attempt beside another.
+const hedged = "hedge"
+
+// hedge asks a second server. It runs beside the first attempt, and waits in no
+// queue: where all servers are busy it would only make that worse.
 func (x *exchange) hedge() {
+	defer x.guard()
 	if !x.http.budget.withdraw() {
 		x.http.Meter.Denied.Add(1)
 		return
@@ -79,7 +83,7 @@ func (x *exchange) hedge() {
 	b := &x.rival
 	var err error
 	tried := append([]string{x.try.lease.Server().ID}, x.query.Tried...)
-	if b.lease, err = x.http.Balancer.Acquire(context.Background(), lb.Query{Key: x.query.Key, Tried: tried}); err != nil {
+	if b.lease, err = x.http.Balancer.Select(x.query.Key, tried...); err != nil {
 		x.http.budget.refund()
 		return
 	}
@@ -89,55 +93,71 @@ func (x *exchange) hedge() {
 	b.now = b.from
 	b.begin(x, x.result.Attempts, hedged)
 	if f := b.ask(); f != nil {
-		b.fail(f)
+		_ = b.fail(f)
 		return
 	}
+	x.win(b)
+}
+
+// win notes that the answer of a came first, if it did, and ends the other.
+func (x *exchange) win(a *attempt) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.won == nil {
-		x.won = b
-		x.try.interruptLocked()
+	if x.won != nil || x.cause != nil {
+		return
+	}
+	x.won = a
+	if a == &x.rival {
+		x.headCame() // of the first no answer is awaited any more
+		x.try.interruptLocked(beaten)
+	} else {
+		x.rival.interruptLocked(beaten)
 	}
 }
-
-// hedged is the reason of such an attempt.
-const hedged = "hedge"
 
 // settle decides between the attempts, once the first has ended.
-func (x *exchange) settle(a *attempt, f *failure) (*attempt, *failure) {
+func (x *exchange) settle(f *failure) (*attempt, *failure) {
+	first, second := &x.try, &x.rival
 	if x.http.pace == nil {
-		return a, f
+		return first, f
 	}
-	x.deadlines.hedge.Store(0)
 	x.mu.Lock()
-	if f == nil && x.won == nil {
-		x.won = a
-		x.rival.interruptLocked()
-	}
+	x.deadlines.hedge.Store(0) // from now on none begins
 	x.mu.Unlock()
+	if f == nil {
+		x.win(first)
+	}
 	x.hedges.Wait()
-	if x.rival.exchange == nil {
-		x.learn(a, f)
-		return a, f
+	if second.exchange == nil {
+		if f == nil {
+			x.http.pace.add(first.took, first.now)
+		}
+		return first, f
 	}
 	x.result.Attempts++
-	winner, loser := a, &x.rival
-	if x.won == loser {
-		winner, loser, f = loser, a, nil
-		winner.hedge = false
-		winner.headCame()
-		x.http.Meter.HedgesWon.Add(1)
+	if x.won != second {
+		if f == nil {
+			x.http.pace.add(first.took, first.now)
+			second.lose(first)
+		}
+		return first, f
 	}
-	if f == nil { // the other one took at least so long
-		loser.lease.Record(winner.now - loser.from)
-		loser.result.Cancelled = true
+	x.http.Meter.HedgesWon.Add(1)
+	second.hedge = false
+	x.headCame()
+	x.http.pace.add(second.now-first.from, second.now) // at least so long
+	if f != nil && f != beaten {
+		_ = first.fail(f)
+	} else {
+		first.lose(second)
 	}
-	x.learn(winner, f)
-	return winner, f
+	return second, nil
 }
 
-func (x *exchange) learn(a *attempt, f *failure) {
-	if f == nil {
-		x.http.pace.add(a.took, a.now)
-	}
+// lose closes the books of an attempt that was slower than the winner: it would
+// have taken at least so long.
+func (a *attempt) lose(to *attempt) {
+	a.leave()
+	a.lease.Record(to.now - a.from)
+	a.result.Cancelled = true
 }

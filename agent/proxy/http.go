@@ -23,13 +23,14 @@ type HTTP struct {
 	pool     *pool
 	trunks   *streamPool
 	pace     *pace // nil: nothing is hedged
-	inFlight atomic.Int64
+	entrance *admission
 	draining atomic.Bool
 	tunnels  *tunnels
 	sessions sync.Pool // of *session
 	streams  sync.Pool // of *stream
 	heads    http1.Limits
-	slots    chan struct{} // one for each connection, where they are limited
+	headers  forwarding
+	door     door
 
 	crew    crew            // which serves connections
 	running sync.WaitGroup  // the clock
@@ -45,14 +46,17 @@ type HTTP struct {
 // NewHTTP makes a server. It listens to nothing yet.
 func NewHTTP(o Options) *HTTP {
 	h := &HTTP{
-		Options: o,
-		clock:   socket.NewClock(),
-		key:     keyOf(o.HashOn),
-		budget:  newBudget(o.Retry),
-		heads:   http1.Limits{Bytes: o.Limits.MaxHeaderBytes},
-		tunnels: newTunnels(),
-		conns:   make(map[*connection]struct{}),
-		quiet:   make(chan struct{}, 1),
+		Options:  o,
+		clock:    socket.NewClock(),
+		key:      keyOf(o.HashOn),
+		budget:   newBudget(o.Retry),
+		heads:    o.Limits.heads(),
+		headers:  newForwarding(o.Headers),
+		entrance: newAdmission(o),
+		door:     newDoor(o),
+		tunnels:  newTunnels(),
+		conns:    make(map[*connection]struct{}),
+		quiet:    make(chan struct{}, 1),
 	}
 	h.pool = newPool(o, h.clock)
 	h.trunks = newStreamPool(o, h.clock)
@@ -61,9 +65,6 @@ func NewHTTP(o Options) *HTTP {
 	}
 	h.sessions.New = func() any { return newSession(h) }
 	h.streams.New = func() any { return newStream(h) }
-	if o.Limits.MaxConnections > 0 {
-		h.slots = make(chan struct{}, o.Limits.MaxConnections)
-	}
 	h.ctx, h.stop = context.WithCancel(context.Background())
 	ticking, halt := context.WithCancel(context.Background())
 	h.halt = halt
@@ -76,7 +77,7 @@ func NewHTTP(o Options) *HTTP {
 
 // Serve implements Server.
 func (h *HTTP) Serve(l net.Listener) error {
-	if err := accept(l, h.slots, h.welcome); err != nil {
+	if err := accept(l, &h.door, h.welcome); err != nil {
 		return fmt.Errorf("upstream %q: %w", h.Upstream, err)
 	}
 	return nil
@@ -105,9 +106,7 @@ func (h *HTTP) farewell(c *connection) {
 		default:
 		}
 	}
-	if h.slots != nil {
-		<-h.slots
-	}
+	h.door.leave()
 }
 
 // linger is how long connections without a request under way stay open once

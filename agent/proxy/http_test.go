@@ -146,7 +146,7 @@ func TestForwardedFieldsOfStrangersAreDropped(t *testing.T) {
 		r.Header.AddNamed(name, value)
 	}
 	var out message.Request
-	forward(&out, r)
+	new(forwarding).forward(&out, r)
 	var got []string
 	for f := range out.Header.All() {
 		got = append(got, string(f.Name)+": "+string(f.Value))
@@ -438,7 +438,7 @@ func TestClientThatLeavesInItsUpload(t *testing.T) {
 
 // After an early answer a client that neither goes on nor goes away is not
 // waited for.
-func TestEarlyAnswerToAStalledClient(t *testing.T) {
+func TestB14EarlyAnswerToAStalledClient(t *testing.T) {
 	f := startHTTP(t, defaults(), backend(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Connection", "close")
 		w.WriteHeader(http.StatusForbidden)
@@ -452,7 +452,7 @@ func TestEarlyAnswerToAStalledClient(t *testing.T) {
 
 // What is left of a request that was answered early, or given up, must never
 // be taken for the next request on its connection.
-func TestRestOfARequestIsNotTheNext(t *testing.T) {
+func TestB14RestOfARequestIsNotTheNext(t *testing.T) {
 	o := defaults()
 	o.Timeouts.Idle = 100 * time.Millisecond
 	var paths []string
@@ -870,7 +870,7 @@ type faultyExchange struct{ unobserved }
 
 func (faultyExchange) Attempt(*message.Request, *lb.Server, int, string) Attempt { panic("a bug") }
 
-func TestAFaultCostsOneRequest(t *testing.T) {
+func TestS10AFaultCostsOneRequest(t *testing.T) {
 	o := defaults()
 	o.Observer = faulty{}
 	f := startHTTP(t, o, backend(t, func(http.ResponseWriter, *http.Request) {}))

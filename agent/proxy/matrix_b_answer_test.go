@@ -159,9 +159,12 @@ func TestB11LargeHead(t *testing.T) {
 				} else {
 					text = strings.Repeat("OK", 500)
 				}
-				n, sent := 0, 0
-				for err := error(nil); err == nil && sent < 64<<20; sent += n {
-					n, err = io.WriteString(w.conn, text)
+				sent := 0
+				for sent < 64<<20 {
+					n, err := io.WriteString(w.conn, text)
+					if sent += n; err != nil {
+						break
+					}
 				}
 				took <- sent
 			}))

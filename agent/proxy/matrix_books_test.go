@@ -93,7 +93,7 @@ func outcome(r Result) string {
 	switch {
 	case r.Cancelled:
 		return departed
-	case r.Error != "" && r.Status < 400: // our own answers have a greater one
+	case r.Error != "" && r.Status < 400 && r.GRPC < 0: // our own answers have a greater one
 		return broken
 	}
 	return strconv.Itoa(r.Status)

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -118,7 +119,9 @@ func (w *wire) read() *http.Request {
 	}
 	w.stage.mu.Lock()
 	defer w.stage.mu.Unlock()
-	w.stage.journal[req.Header.Get("X-Request-Id")]++
+	if id := req.Header.Get("X-Request-Id"); id != "" {
+		w.stage.journal[id]++
+	}
 	return req
 }
 
@@ -249,4 +252,31 @@ func (s *stage) want(status int, method, body string, lines ...string) answer {
 func readAll(r io.Reader) string {
 	all, _ := io.ReadAll(r)
 	return string(all)
+}
+
+// relayTo is a backend that hands all on to another, and counts connections.
+func relayTo(t testing.TB, address string, opened *atomic.Int64) string {
+	l := listen(t)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			from, err := l.Accept()
+			if err != nil {
+				return
+			}
+			opened.Add(1)
+			wg.Go(func() {
+				defer from.Close()
+				to, err := net.Dial("tcp", address)
+				if err != nil {
+					return
+				}
+				defer to.Close()
+				wg.Go(func() { _, _ = io.Copy(to, from); to.Close() })
+				_, _ = io.Copy(from, to)
+			})
+		}
+	})
+	t.Cleanup(func() { l.Close(); wg.Wait() })
+	return l.Addr().String()
 }

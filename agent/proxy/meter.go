@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"math/bits"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -19,26 +20,29 @@ type Meter struct {
 	Hedges      atomic.Int64 // requests that went to a second server, see Hedge
 	HedgesWon   atomic.Int64 // of those, answered by it first
 	Connections atomic.Int64 // open, from the app
+	Waits       atomic.Int64 // times that MaxConnections kept one from being accepted at once
 	Backends    atomic.Int64 // open, to backends
 	Sent        atomic.Int64 // TCP: bytes from the app to backends
 	Received    atomic.Int64 // TCP: bytes from backends to the app
 	Took        Histogram    // of exchanges (HTTP) or connects (TCP)
-	failures    [16]atomic.Int64
+	Concurrency atomic.Int64 // requests that may be in flight by Limits.Adaptive; 0 without
+	Circuit     atomic.Int64 // a CircuitState
+	// CircuitOpened counts how often the breaker opened.
+	CircuitOpened atomic.Int64
+	failures      [len(allKinds)]atomic.Int64
 }
 
 // fail counts one failure by kind.
 func (m *Meter) fail(kind Kind) {
-	for i, k := range Kinds() {
-		if k == kind {
-			m.failures[i].Add(1)
-		}
+	if i := slices.Index(allKinds[:], kind); i >= 0 {
+		m.failures[i].Add(1)
 	}
 }
 
 // Failures is the number of failures by kind, without those that never were.
 func (m *Meter) Failures() map[Kind]int64 {
 	counts := make(map[Kind]int64)
-	for i, k := range Kinds() {
+	for i, k := range allKinds {
 		if n := m.failures[i].Load(); n > 0 {
 			counts[k] = n
 		}

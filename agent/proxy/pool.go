@@ -48,7 +48,7 @@ type pool struct {
 func newPool(o Options, clock *socket.Clock) *pool {
 	p := &pool{
 		Keeping: o.Keeping, dialer: newDialer(o), meter: o.Meter, clock: clock,
-		heads: http1.Limits{Bytes: o.Limits.MaxHeaderBytes},
+		heads: o.Limits.heads(),
 		idle:  make(map[string][]*origin),
 	}
 	p.Idle = idleOf(o.Keeping)

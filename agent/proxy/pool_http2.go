@@ -21,10 +21,9 @@ type streamPool struct {
 	clock   *socket.Clock
 	alarm   socket.Alarm
 
-	mu     sync.Mutex
-	lines  map[string]*trunk // by address
-	old    []*http2.Client   // of files that are not in force any more, until they carry nothing
-	closed bool
+	mu    sync.Mutex
+	lines map[string]*trunk // by address
+	old   []*http2.Client   // of files that are not in force any more, until they carry nothing
 }
 
 // trunk is the connections to one server.
@@ -90,10 +89,13 @@ func (p *streamPool) find(address string) (*http2.ClientStream, *trunk) {
 			t.clients = slices.Delete(t.clients, i, i+1)
 			continue
 		}
-		if c.CanTake() {
-			if s, err := c.Open(); err == nil {
-				return s, t
-			}
+		if s, err := c.Open(); err == nil {
+			return s, t
+		}
+		if c.Idle() { // the server takes no streams at all on it
+			c.Close()
+			t.clients = slices.Delete(t.clients, i, i+1)
+			continue
 		}
 		i++
 	}

@@ -12,8 +12,10 @@ import (
 	"context"
 	"log"
 	"net"
+	"runtime/debug"
 	"time"
 
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/http1"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/secure"
 	"github.com/outrigger-sidecar/outrigger/lb"
 )
@@ -40,12 +42,24 @@ type Options struct {
 	TLS      *secure.Client // to backends; nil: in the clear. It outlives the server
 	HashOn   string         // HTTP only; see keyOf. "" means client_ip
 	Sticky   Sticky         // HTTP only
+	Headers  Headers        // HTTP only
 	Proxy    Preface        // TCP only
 	Removal  Removal        // TCP only
 	Retry    Retry
 	Keeping  Keeping // HTTP only
 	Timeouts Timeouts
 	Limits   Limits
+
+	Memory      *Memory                     // HTTP only, one for all servers; nil: it is not watched
+	Descriptors *Descriptors                // one for all servers; nil: they are not counted
+	OnCircuit   func(from, to CircuitState) // HTTP only; told of every change of the breaker, in order, and must not block; may be nil
+}
+
+// reportFault tells of a fault of this program, while it is being dealt with.
+func (o *Options) reportFault(fault any) {
+	if o.ErrorLog != nil {
+		o.ErrorLog.Printf("fault while proxying to %q: %v\n%s", o.Upstream, fault, debug.Stack())
+	}
 }
 
 // Protocol is how an HTTP server talks to backends.
@@ -85,4 +99,14 @@ type Limits struct {
 	MaxRequests    int // in flight at once (HTTP)
 	MaxConnections int // from the app at once; more wait to be accepted
 	MaxHeaderBytes int // of a request's or an answer's head
+	MaxHeaders     int // fields of a request's or an answer's head (HTTP/1); 0: 256
+	MaxRequestLine int // bytes (HTTP/1); 0: 8 KiB
+
+	Rate     *RateLimit // HTTP; nil: none
+	Breaker  *Breaker   // HTTP; nil: none
+	Adaptive *Adaptive  // HTTP; nil: none
+}
+
+func (l Limits) heads() http1.Limits {
+	return http1.Limits{Bytes: l.MaxHeaderBytes, Fields: l.MaxHeaders, Line: l.MaxRequestLine}
 }

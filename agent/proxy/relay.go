@@ -112,9 +112,12 @@ func (r *relay) ring(now time.Duration) (next time.Duration) {
 }
 
 func (r *relay) fail(err error) {
-	r.broken.CompareAndSwap(nil, &err)
+	r.note(err)
 	r.cut()
 }
+
+// note is by itself so that err goes to the heap only here.
+func (r *relay) note(err error) { r.broken.CompareAndSwap(nil, &err) }
 
 // cut implements carrier. To close the connections could wait for a direction
 // that waits for the other one.
@@ -165,7 +168,9 @@ func (d *direction) pass(p []byte) bool {
 	n, err := d.to.Write(p)
 	d.count.Add(int64(n))
 	if err != nil {
-		d.relay.fail(err)
+		// No cut: the other direction still carries what that side had to say
+		// before it went, and then finds its end too.
+		d.relay.note(err)
 		return false
 	}
 	d.relay.touch()

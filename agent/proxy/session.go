@@ -76,7 +76,7 @@ func (s *session) parse() (there bool, f *failure) {
 		if err := http1.TooLarge(s.in, limits); err != nil {
 			return false, malformed(err)
 		}
-		return false, nil
+		return false, s.server.entrance.partial()
 	}
 	s.head, s.used = end, end
 	s.request.Reset()

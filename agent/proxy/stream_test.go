@@ -210,7 +210,7 @@ func TestWebSocket(t *testing.T) {
 	settled(t, f)
 }
 
-func TestOnlyAMatchingUpgradeIsATunnel(t *testing.T) {
+func TestC9OnlyAMatchingUpgradeIsATunnel(t *testing.T) {
 	address, _ := rawBackend(t, func(conn net.Conn, r *bufio.Reader) {
 		req := readHead(r)
 		if req == nil {

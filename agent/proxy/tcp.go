@@ -14,9 +14,9 @@ import (
 type TCP struct {
 	Options
 	budget  *budget
-	tunnels *tunnels      // visits
-	slots   chan struct{} // for connections; nil: there is no limit
-	crew    crew          // which serves connections
+	tunnels *tunnels // visits
+	door    door
+	crew    crew // which serves connections
 
 	clock   *socket.Clock
 	running sync.Once
@@ -29,16 +29,14 @@ type TCP struct {
 func NewTCP(o Options) *TCP {
 	t := &TCP{Options: o, budget: newBudget(o.Retry), tunnels: newTunnels(), clock: socket.NewClock()}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
-	if limit := o.Limits.MaxConnections; limit > 0 {
-		t.slots = make(chan struct{}, limit)
-	}
+	t.door = newDoor(o)
 	return t
 }
 
 // Serve implements Server.
 func (t *TCP) Serve(l net.Listener) error {
 	t.running.Do(func() { t.ticking.Go(func() { t.clock.Run(t.ctx) }) })
-	if err := accept(l, t.slots, func(conn net.Conn) { t.crew.do(func() { t.handle(conn) }) }); err != nil {
+	if err := accept(l, &t.door, func(conn net.Conn) { t.crew.do(func() { t.handle(conn) }) }); err != nil {
 		return fmt.Errorf("upstream %q: %w", t.Upstream, err)
 	}
 	return nil
@@ -58,12 +56,15 @@ func (t *TCP) handle(conn net.Conn) {
 	m.Active.Add(1)
 	m.Connections.Add(1)
 	defer func() {
+		if fault := recover(); fault != nil {
+			t.reportFault(fault)
+			m.Errors.Add(1)
+			m.fail(Internal)
+		}
 		m.Requests.Add(1)
 		m.Connections.Add(-1)
 		m.Active.Add(-1)
-		if t.slots != nil {
-			<-t.slots
-		}
+		t.door.leave()
 	}()
 	v := &visit{tcp: t, app: socket.New(conn)}
 	done, ok := t.tunnels.add(v)

@@ -144,6 +144,69 @@ func TestTCPResetBehindBytes(t *testing.T) {
 	settled(t, f)
 }
 
+// A reset is passed on as one, whoever makes it: an end would say that all is
+// there.
+func TestTCPPassesResetsOn(t *testing.T) {
+	ends := make(chan error, 1)
+	address, _ := rawBackend(t, func(conn net.Conn, r *bufio.Reader) {
+		if word, _ := r.ReadString('\n'); word == "go\n" {
+			_, _ = io.WriteString(conn, "the first half of")
+			_, _ = r.ReadString('\n') // which says that it was read
+			reset(conn)
+			return
+		}
+		_, err := io.Copy(io.Discard, r)
+		ends <- err
+	})
+	f := startTCP(t, defaults(), address)
+	conn := dialed(t, f)
+	_, _ = io.WriteString(conn, "go\n")
+	if _, err := io.ReadFull(conn, make([]byte, 17)); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(conn, "read\n")
+	if got, err := io.ReadAll(conn); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the app got %q, %v", got, err)
+	}
+	conn = dialed(t, f)
+	_, _ = io.WriteString(conn, "stop\n")
+	within(t, "it is carried", func() bool { return f.Meter.Sent.Load() == 13 })
+	reset(conn)
+	if err := <-ends; !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the backend got %v", err)
+	}
+	settled(t, f)
+	if f.Meter.Failures()[Reset] != 2 {
+		t.Errorf("counted %v", f.Meter.Failures())
+	}
+}
+
+// What a backend says before it goes is carried, though the app is still
+// sending, and it goes with a reset for that.
+func TestTCPLastWords(t *testing.T) {
+	address, _ := rawBackend(t, func(conn net.Conn, _ *bufio.Reader) {
+		_, _ = io.WriteString(conn, "too large")
+	})
+	f := startTCP(t, defaults(), address)
+	for i := range 100 {
+		conn := dialed(t, f)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for {
+				if _, err := conn.Write(make([]byte, 256<<10)); err != nil {
+					return
+				}
+			}
+		})
+		got := make([]byte, 9)
+		if _, err := io.ReadFull(conn, got); err != nil {
+			t.Fatalf("round %d: %q, %v", i, got, err)
+		}
+		conn.Close()
+		wg.Wait()
+	}
+}
+
 // A connection on which nothing moves holds no buffer, and no descriptors but
 // its two.
 func TestTCPIdleHoldsNothing(t *testing.T) {
@@ -250,11 +313,11 @@ func TestTCPQuietIsNotSilent(t *testing.T) {
 	f := startTCP(t, o, parrot(t))
 	conn := dialed(t, f)
 	converse(t, conn, "hello")
-	begin := time.Now()
 	time.Sleep(quiet + quiet/4)
+	begin := time.Now()
 	converse(t, conn, "still here")
 	cutWithin(t, conn, 3*quiet)
-	if took := time.Since(begin); took < 2*quiet {
+	if took := time.Since(begin); took < o.Timeouts.Tunnel {
 		t.Errorf("it was cut after %v", took)
 	}
 }
@@ -276,12 +339,12 @@ func TestAcceptBacksOff(t *testing.T) {
 				return nil, net.ErrClosed
 			}
 			return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
-		}}, nil, nil)
+		}}, new(door), nil)
 		if err != nil || calls < 10 || calls > 30 {
 			t.Errorf("%v after %d calls", err, calls)
 		}
 		other := errors.New("broken")
-		if err := accept(scripted{accept: func() (net.Conn, error) { return nil, other }}, nil, nil); !errors.Is(err, other) {
+		if err := accept(scripted{accept: func() (net.Conn, error) { return nil, other }}, new(door), nil); !errors.Is(err, other) {
 			t.Error(err)
 		}
 	})

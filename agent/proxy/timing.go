@@ -51,14 +51,14 @@ func passed(deadline *atomic.Int64, now time.Duration, next *time.Duration) bool
 // The phases that can take too long. A stalled upload is not held against the
 // backend, nor a client that does not read.
 var (
-	uploadStalled  = &failure{kind: IdleTimeout, blameless: true}
-	answerLate     = &failure{kind: FirstByteTimeout}
-	answerStalled  = &failure{kind: IdleTimeout}
-	requestLate    = &failure{kind: RequestTimeout, blameless: true}
-	clientStalled  = &failure{kind: IdleTimeout, blameless: true, gone: true}
-	clientGone     = &failure{kind: Reset, blameless: true, gone: true}
-	drainEnded     = &failure{kind: Reset, blameless: true, gone: true}
-	backendRemoved = &failure{kind: Reset, blameless: true}
+	uploadStalled = &failure{kind: IdleTimeout, blameless: true}
+	answerLate    = &failure{kind: FirstByteTimeout}
+	answerStalled = &failure{kind: IdleTimeout}
+	requestLate   = &failure{kind: RequestTimeout, blameless: true}
+	clientStalled = &failure{kind: IdleTimeout, blameless: true, gone: true}
+	clientGone    = &failure{kind: Reset, blameless: true, gone: true}
+	drainEnded    = &failure{kind: Reset, blameless: true, gone: true}
+	ourFault      = &failure{kind: Internal, blameless: true}
 )
 
 // look ends the exchange if it is time to, and returns when to look again. It
@@ -115,11 +115,8 @@ func (x *exchange) stopLocked(cause *failure) {
 		return
 	}
 	x.cause = cause
-	x.try.interruptLocked()
-	x.rival.interruptLocked()
-	if x.cancel != nil {
-		x.cancel(cause)
-	}
+	x.try.interruptLocked(cause)
+	x.rival.interruptLocked(cause)
 }
 
 // goOn takes back a stop that was meant for one try.
@@ -127,51 +124,66 @@ func (x *exchange) goOn(cause *failure) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.cause == cause && cause == answerLate {
-		x.cause, x.ctx, x.cancel = nil, nil, nil
+		x.cause = nil
+		x.try.forgetContextLocked()
 	}
 }
 
-// stopped is why the exchange was ended; nil while it was not.
-func (x *exchange) stopped() *failure {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.cause
-}
-
-// attach makes b what stop interrupts; nil takes it away. It tells why the
-// exchange was ended before.
-func (a *attempt) attach(b outbound) *failure {
+// stopped is why the attempt was ended; nil while it was not.
+func (a *attempt) stopped() *failure {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.backend = b
-	if a.hedge && a.won != nil && a.cause == nil {
+	return a.stoppedLocked()
+}
+
+func (a *attempt) stoppedLocked() *failure {
+	if a.cause == nil && a.won != nil && a.won != a {
 		return beaten
 	}
 	return a.cause
 }
 
-func (a *attempt) interruptLocked() {
+// attach makes b what is interrupted; nil takes it away. It tells why the
+// attempt was ended before.
+func (a *attempt) attach(b outbound) *failure {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.backend = b
+	return a.stoppedLocked()
+}
+
+func (a *attempt) interruptLocked(cause *failure) {
 	if a.backend != nil {
 		a.backend.Interrupt()
 	}
+	if a.cancel != nil {
+		a.cancel(cause)
+	}
 }
 
-// context ends when the exchange is stopped, with the reason as its cause. It
+// context ends when the attempt is stopped, with the reason as its cause. It
 // is made only where something really has to wait for it.
-func (x *exchange) context() context.Context {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.ctx == nil {
-		x.ctx, x.cancel = context.WithCancelCause(context.Background())
-		if x.cause != nil {
-			x.cancel(x.cause)
+func (a *attempt) context() context.Context {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ctx == nil {
+		a.ctx, a.cancel = context.WithCancelCause(context.Background())
+		if cause := a.stoppedLocked(); cause != nil {
+			a.cancel(cause)
 		}
 	}
-	return x.ctx
+	return a.ctx
 }
 
-// waiting is the exchange as a context that is made when first asked for.
-type waiting struct{ *exchange }
+func (a *attempt) forgetContextLocked() {
+	if a.cancel != nil {
+		a.cancel(nil)
+	}
+	a.ctx, a.cancel = nil, nil
+}
+
+// waiting is the attempt as a context that is made when first asked for.
+type waiting struct{ *attempt }
 
 func (w waiting) Deadline() (time.Time, bool) { return time.Time{}, false }
 func (w waiting) Done() <-chan struct{}       { return w.context().Done() }

@@ -26,6 +26,7 @@ func (a *attempt) switchProtocols() *failure {
 	h.Reset()
 	h.Status, h.Upgrade = 101, a.resp.Upgrade
 	message.EndToEnd(&h.Header, &a.resp.Header)
+	a.http.headers.response.Apply(&h.Header, a)
 	a.keepSession(&h.Header)
 	a.unwatch()
 	s.ending = true

@@ -39,7 +39,10 @@ func (u *upload) head() ([]byte, error) {
 	}
 	piece, err := u.client.NextBody()
 	u.take(piece, err)
-	return piece, u.fault(err)
+	if fault := u.fault(err); fault != nil {
+		return nil, fault
+	}
+	return piece, nil
 }
 
 // take notes that a piece was read.
@@ -63,7 +66,7 @@ func (u *upload) take(piece []byte, err error) {
 }
 
 // fault is what an error of the client's side means for the exchange.
-func (u *upload) fault(err error) error {
+func (u *upload) fault(err error) *failure {
 	if err == nil || errors.Is(err, io.EOF) {
 		return nil
 	}
@@ -77,6 +80,7 @@ func (u *upload) fault(err error) error {
 func (u *upload) carry(b outbound) {
 	u.halted.Store(false)
 	u.running.Go(func() {
+		defer u.guard()
 		defer u.deadlines.upload.Store(0)
 		for !u.ended.Load() {
 			u.within(&u.deadlines.upload, u.http.clock.Now(), u.http.Timeouts.Idle)
@@ -86,7 +90,7 @@ func (u *upload) carry(b outbound) {
 			}
 			u.take(piece, err)
 			if fault := u.fault(err); fault != nil {
-				u.stop(fault.(*failure))
+				u.stop(fault)
 				return
 			}
 			if len(piece) > 0 && b.SendBody(piece) != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -206,7 +205,7 @@ func (v *visit) connect(ctx context.Context, address string) (*socket.Conn, time
 // dial is all that has to be done before bytes of the app may flow. The PROXY
 // header comes before TLS.
 func (v *visit) dial(ctx context.Context, address string) (net.Conn, error) {
-	conn, err := dialAddress(ctx, address)
+	conn, err := v.tcp.Descriptors.keep(dialAddress(ctx, address))
 	if err != nil {
 		return nil, err
 	}
@@ -224,20 +223,12 @@ func (v *visit) dial(ctx context.Context, address string) (net.Conn, error) {
 	return secured, nil
 }
 
-// dialAddress connects to host:port or unix:///path. An IP address needs
-// nothing of what a name does.
+// dialAddress connects to host:port or unix:///path. (Dialer.DialTCP, which
+// looks cheaper for an IP address, binds a port before it connects: such a port
+// is used up, for a minute after its end too, whatever the other address is.)
 func dialAddress(ctx context.Context, address string) (net.Conn, error) {
 	network, addr := health.SplitAddress(address)
 	var d net.Dialer
-	if network == "tcp" {
-		if ip, err := netip.ParseAddrPort(addr); err == nil {
-			conn, err := d.DialTCP(ctx, network, netip.AddrPort{}, ip)
-			if err != nil {
-				return nil, err // and no *net.TCPConn that is nil
-			}
-			return conn, nil
-		}
-	}
 	return d.DialContext(ctx, network, addr)
 }
 
@@ -262,9 +253,19 @@ func (v *visit) carry(backend *socket.Conn, server *lb.Server) *failure {
 	case err != nil && t.TLS.Rejected(server.Address, err) != nil:
 		return &failure{kind: TLS, err: err}
 	case err != nil:
+		// Who hears of an end in place of a reset takes what it got for all.
+		breakOff(v.app)
+		breakOff(backend)
 		return &failure{kind: Reset, err: err}
 	}
 	return nil
+}
+
+// breakOff has Close reset the connection, where it can.
+func breakOff(c *socket.Conn) {
+	if lingers, ok := c.NetConn().(interface{ SetLinger(sec int) error }); ok {
+		_ = lingers.SetLinger(0)
+	}
 }
 
 // begin lets r be cut and dismissed; it is false after a drain.

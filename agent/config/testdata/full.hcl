@@ -4,6 +4,7 @@ agent {
   data_dir      = "/var/lib/outrigger"
   log_level     = "debug"
   log_format    = "json"
+  reserved_files = 129
   drain_timeout = "31s"
   zone          = "eu-1"
   probes {
@@ -215,12 +216,34 @@ upstream "web" {
     max               = 3
     budget_percent    = 21
     budget_per_second = 12
+    on                = ["429", "502-504", "retry-after", "grpc:14"]
+    hedge {
+      percentile = 99
+      least      = "6ms"
+    }
   }
   connections {
     idle     = "50s"
     max_idle = 500
     max_age  = "1h"
     warm     = 2
+  }
+  headers {
+    x_forwarded   = false
+    via           = false
+    forwarded     = true
+    request_id    = true
+    trusted_peers = ["10.0.0.0/8", "2001:db8::1"]
+    request {
+      set    = { "X-Client" = "{client_ip}" }
+      add    = { "X-Team" = "shop" }
+      remove = ["Cookie"]
+    }
+    response {
+      set    = { "X-Backend" = "{backend_id}" }
+      add    = { "Vary" = "X-Team" }
+      remove = ["Server"]
+    }
   }
   timeouts {
     connect    = "2s"
@@ -237,8 +260,26 @@ upstream "web" {
     max_connections         = 102
     max_requests_per_server = 103
     max_header_bytes        = "1MiB"
+    max_headers             = 99
+    max_request_line        = "4KiB"
     max_queue               = 104
     queue_timeout           = "3s"
+    rate_limit {
+      requests_per_second = 105.5
+      burst               = 106
+    }
+    circuit_breaker {
+      failure_percent = 51
+      window          = "12s"
+      min_requests    = 22
+      open_time       = "6s"
+      trial_requests  = 4
+    }
+    adaptive_concurrency {
+      min       = 12
+      max       = 1200
+      tolerance = 2
+    }
   }
 }
 upstream "far" {

@@ -2,6 +2,7 @@ package http2
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -93,24 +94,35 @@ func TestFloods(t *testing.T) {
 	}
 }
 
-// Answers that are not read are not kept without end.
+// Answers that are not read are not kept without end, though what they answer
+// comes beside something that is worth it.
 func TestUnreadAnswers(t *testing.T) {
 	ended := make(chan error, 1)
 	c, s := pipe(t)
-	go func() { ended <- NewServer(s, nil, ServerOptions{}, ok).Serve() }()
-	_, _ = c.Write(appendSettings([]byte(Preface)))
-	for {
-		var b []byte
-		for range 100 {
-			b = appendPing(b, 0, healthPing)
-			b = append(appendFrame(b, 1, kindData, 0, 1), 'x') // as if it were worth it
+	v := NewServer(s, nil, ServerOptions{}, func(s *ServerStream) {
+		for {
+			if _, err := s.NextBody(); err != nil {
+				return
+			}
 		}
+	})
+	go func() { ended <- v.Serve() }()
+	r := newRaw(t, c)
+	_, _ = c.Write([]byte(Preface))
+	_ = r.WriteSettings()
+	r.post(1)
+	var b []byte
+	for range 8 {
+		b = appendPing(b, 0, healthPing)
+	}
+	b = append(appendFrame(b, 1, kindData, 0, 1), 'x')
+	for range 10000 {
 		if _, err := c.Write(b); err != nil {
 			break
 		}
 	}
-	if err := <-ended; err == nil {
-		t.Error("it ended in order")
+	if err, is := errors.AsType[*Error](<-ended); !is || err.Code != EnhanceYourCalm {
+		t.Errorf("%v", err)
 	}
 }
 
@@ -188,12 +200,20 @@ func TestSlowReader(t *testing.T) {
 	if f := until[*xhttp2.DataFrame](r, nil); len(f.Data()) != 10 {
 		t.Errorf("%d bytes into a window of 10", len(f.Data()))
 	}
+	_ = r.WriteWindowUpdate(1, 10) // that of the connection counts as well
+	if r.alive(); r.held > 0 {
+		t.Errorf("%d bytes into a window of none", r.held)
+	}
+	_ = r.WriteWindowUpdate(0, 10)
+	if f := until[*xhttp2.DataFrame](r, nil); len(f.Data()) != 10 {
+		t.Errorf("%d bytes into a window of 10", len(f.Data()))
+	}
 	(<-cut).Cut()
 	n := 0
 	for by := range wrote {
 		n += by
 	}
-	if n > initialWindow+1000 {
+	if n > initialWindow+20+1000 {
 		t.Errorf("%d bytes were taken from the handler", n)
 	}
 	r.reset(1, InternalError)
@@ -220,11 +240,40 @@ func TestWindowShrinks(t *testing.T) {
 	until(r, (*xhttp2.SettingsFrame).IsAck)
 	close(more)
 	_ = r.WriteWindowUpdate(1, 300) // back to 0
-	r.alive()
+	if r.alive(); r.held > 0 {
+		t.Errorf("%d bytes into a window of none", r.held)
+	}
 	_ = r.WriteWindowUpdate(1, 500)
 	if f := until[*xhttp2.DataFrame](r, nil); len(f.Data()) != 500 {
 		t.Errorf("%d bytes", len(f.Data()))
 	}
+}
+
+// All streams together are held back by the connection's window.
+func TestConnectionWindow(t *testing.T) {
+	address := serve(t, ServerOptions{}, func(s *ServerStream) {
+		_ = s.Respond(&message.Response{Status: 200, Length: message.Unknown}, false)
+		_ = s.WriteBody(make([]byte, initialWindow))
+		_ = s.Finish(nil)
+	})
+	r := rawClient(t, address)
+	r.get(1)
+	r.status(1)
+	for got := 0; got < initialWindow; {
+		got += len(until[*xhttp2.DataFrame](r, nil).Data())
+	}
+	r.get(3)
+	r.status(3)
+	if r.alive(); r.held > 0 {
+		t.Errorf("%d bytes into a window of none", r.held)
+	}
+	_ = r.WriteWindowUpdate(0, 7)
+	if f := until[*xhttp2.DataFrame](r, nil); len(f.Data()) != 7 {
+		t.Errorf("%d bytes into a window of 7", len(f.Data()))
+	}
+	_ = r.WriteWindowUpdate(3, maxWindow-initialWindow)
+	_ = r.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: maxWindow})
+	r.away(FlowControlError)
 }
 
 // What a peer may send is bounded too, and given back as it is taken.

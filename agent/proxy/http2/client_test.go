@@ -36,7 +36,7 @@ func open(t testing.TB, c *Client, r *message.Request) *ClientStream {
 
 // read reads an answer to its end.
 func read(s *ClientStream) (r message.Response, body string, err error) {
-	for r.Status < 200 {
+	for r.Status < 200 && r.Status != 101 {
 		r.Reset()
 		if err = s.ReadHead(&r); err != nil {
 			return r, "", err
@@ -104,41 +104,44 @@ func TestAnswers(t *testing.T) {
 		length int64
 		wrong  bool
 	}{
-		"plain":               {"GET", []string{":status", "200", "content-length", "2"}, false, "hi", 2, false},
-		"unknown length":      {"GET", []string{":status", "200"}, false, "hi", message.Unknown, false},
-		"none":                {"GET", []string{":status", "204"}, true, "", 0, false},
-		"length 0":            {"GET", []string{":status", "200", "content-length", "0"}, true, "", 0, false},
-		"HEAD":                {"HEAD", []string{":status", "200", "content-length", "9"}, true, "", 0, false},
-		"HEAD, later end":     {"HEAD", []string{":status", "200", "content-length", "9"}, false, "", 0, false},
-		"304":                 {"GET", []string{":status", "304", "content-length", "9"}, true, "", 0, false},
-		"short":               {"GET", []string{":status", "200", "content-length", "3"}, false, "hi", 3, true},
-		"long":                {"GET", []string{":status", "200", "content-length", "1"}, false, "hi", 1, true},
-		"a body for HEAD":     {"HEAD", []string{":status", "200"}, false, "hi", 0, true},
-		"a body for 204":      {"GET", []string{":status", "204"}, false, "hi", 0, true},
-		"length without body": {"GET", []string{":status", "200", "content-length", "3"}, true, "", 0, true},
-		"101":                 {"GET", []string{":status", "101"}, false, "", 0, true},
-		"the last is interim": {"GET", []string{":status", "103"}, true, "", 0, true},
-		"no status":           {"GET", []string{"x", "y"}, true, "", 0, true},
-		"two":                 {"GET", []string{":status", "200", ":status", "200"}, true, "", 0, true},
-		"letters":             {"GET", []string{":status", "2xx"}, true, "", 0, true},
-		"too large":           {"GET", []string{":status", "1000"}, true, "", 0, true},
-		"method":              {"GET", []string{":status", "200", ":method", "GET"}, true, "", 0, true},
-		"upper case":          {"GET", []string{":status", "200", "X", "y"}, true, "", 0, true},
-		"a line in a value":   {"GET", []string{":status", "200", "x", "y\r\nz"}, true, "", 0, true},
-		"connection":          {"GET", []string{":status", "200", "connection", "close"}, true, "", 0, true},
-		"more than 64 KiB":    {"GET", []string{":status", "200", "x", strings.Repeat("~", 1000), "y", strings.Repeat("~", 65000)}, true, "", 0, true},
+		"plain":                {"GET", []string{":status", "200", "content-length", "2"}, false, "hi", 2, false},
+		"unknown length":       {"GET", []string{":status", "200"}, false, "hi", message.Unknown, false},
+		"none":                 {"GET", []string{":status", "204"}, true, "", 0, false},
+		"length 0":             {"GET", []string{":status", "200", "content-length", "0"}, true, "", 0, false},
+		"HEAD":                 {"HEAD", []string{":status", "200", "content-length", "9"}, true, "", 0, false},
+		"HEAD, later end":      {"HEAD", []string{":status", "200", "content-length", "9"}, false, "", 0, false},
+		"304":                  {"GET", []string{":status", "304", "content-length", "9"}, true, "", 0, false},
+		"short":                {"GET", []string{":status", "200", "content-length", "3"}, false, "hi", 3, true},
+		"long":                 {"GET", []string{":status", "200", "content-length", "1"}, false, "hi", 1, true},
+		"a body for HEAD":      {"HEAD", []string{":status", "200"}, false, "hi", 0, true},
+		"a body for 204":       {"GET", []string{":status", "204"}, false, "hi", 0, true},
+		"length without body":  {"GET", []string{":status", "200", "content-length", "3"}, true, "", 0, true},
+		"101":                  {"GET", []string{":status", "101"}, false, "", 0, true},
+		"DATA before the head": {"GET", nil, false, "hi", 0, true},
+		"the last is interim":  {"GET", []string{":status", "103"}, true, "", 0, true},
+		"no status":            {"GET", []string{"x", "y"}, true, "", 0, true},
+		"two":                  {"GET", []string{":status", "200", ":status", "200"}, true, "", 0, true},
+		"letters":              {"GET", []string{":status", "2xx"}, true, "", 0, true},
+		"too large":            {"GET", []string{":status", "1000"}, true, "", 0, true},
+		"method":               {"GET", []string{":status", "200", ":method", "GET"}, true, "", 0, true},
+		"upper case":           {"GET", []string{":status", "200", "X", "y"}, true, "", 0, true},
+		"a line in a value":    {"GET", []string{":status", "200", "x", "y\r\nz"}, true, "", 0, true},
+		"connection":           {"GET", []string{":status", "200", "connection", "close"}, true, "", 0, true},
+		"more than 64 KiB":     {"GET", []string{":status", "200", "x", strings.Repeat("~", 1000), "y", strings.Repeat("~", 65000)}, true, "", 0, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := get()
 			q.Method = []byte(a.method)
 			s := open(t, c, q)
-			r.split(id, a.end, a.head...)
+			if a.head != nil {
+				r.split(id, a.end, a.head...)
+			}
 			if !a.end {
 				_ = r.WriteData(id, true, []byte(a.body))
 			}
 			got, body, err := read(s)
 			if a.wrong {
-				if _, is := errors.AsType[*Error](err); !is {
+				if _, is := errors.AsType[*Error](err); !is || got.Status == 101 {
 					t.Errorf("%+v, %q, %v", got, body, err)
 				}
 				r.reset(id, ProtocolError)
@@ -275,6 +278,25 @@ func TestUnsent(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 		s.Release()
+		<-c.Done()
+	})
+	t.Run("written in part", func(t *testing.T) {
+		near, far := pipe(t)
+		c := NewClient(near, ClientOptions{})
+		hello := make([]byte, len(Preface)+2*frameHeaderLen+2*lengthOfSetting+lengthOfWindowUpdate)
+		_, _ = far.Read(hello[:1])
+		first, second := open(t, c, get()), open(t, c, get())
+		_, _ = io.ReadFull(far, hello[1:])
+		_, _ = io.ReadFull(far, make([]byte, frameHeaderLen+1))
+		far.Close()
+		if _, _, err := read(first); err == nil || first.Unsent() {
+			t.Errorf("%v, of which a byte was written", err)
+		}
+		if _, _, err := read(second); err == nil || !second.Unsent() {
+			t.Errorf("%v, of which none was", err)
+		}
+		first.Release()
+		second.Release()
 		<-c.Done()
 	})
 }

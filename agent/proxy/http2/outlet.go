@@ -13,6 +13,7 @@ type outlet struct {
 	frames   []byte    // to be written
 	spare    []byte    // room for the next
 	urgent   int       // of frames: those that wait for nobody
+	tail     tail      // the DATA that was added last
 	handed   int64     // bytes that the connection was given so far, all told
 	flushing bool      // a goroutine writes
 	written  sync.Cond // flushing has ended
@@ -46,8 +47,27 @@ func (c *conn) data(id uint32, p []byte, last bool) {
 	if last {
 		flags = flagEndStream
 	}
+	start := len(c.out.frames)
 	c.out.frames = append(appendFrame(c.out.frames, len(p), kindData, flags, id), p...)
+	c.out.tail = tail{id, start, len(c.out.frames)}
 	c.productive()
+}
+
+// tail is where a frame of DATA lies in what is to be written.
+type tail struct {
+	stream     uint32
+	start, end int
+}
+
+// endTail makes the last frame that waits the end of a stream, where it is of
+// its DATA. That saves an empty one.
+func (c *conn) endTail(id uint32) bool {
+	t := c.out.tail
+	if t.stream != id || t.end != len(c.out.frames) {
+		return false
+	}
+	c.out.frames[t.start+4] |= flagEndStream
+	return true
 }
 
 // head writes what fill writes as a head, which end tells to be all there is.
@@ -106,7 +126,7 @@ func (o *outlet) write() {
 			break
 		}
 		p := o.frames
-		o.frames, o.spare, o.urgent = o.spare[:0], nil, 0
+		o.frames, o.spare, o.urgent, o.tail = o.spare[:0], nil, 0, tail{}
 		o.handed += int64(len(p))
 		c.unblock()
 		c.mu.Unlock()

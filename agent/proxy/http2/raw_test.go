@@ -20,11 +20,14 @@ type raw struct {
 	net   net.Conn
 	heads bytes.Buffer
 	hpack *hpack.Encoder
+	held  int      // bytes of DATA that alive came across
+	late  []uint32 // streams whose heads it came across
 }
 
 func newRaw(t testing.TB, c net.Conn) *raw {
 	r := &raw{t: t, net: c, Framer: xhttp2.NewFramer(c, c)}
 	r.AllowIllegalWrites = true
+	r.SetMaxReadFrameSize(maxFrame)
 	r.hpack = hpack.NewEncoder(&r.heads)
 	r.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
@@ -150,7 +153,22 @@ func (r *raw) status(id uint32) string {
 func (r *raw) alive() {
 	r.t.Helper()
 	_ = r.WritePing(false, [8]byte{'a'})
-	until(r, func(f *xhttp2.PingFrame) bool { return f.IsAck() })
+	for {
+		f, err := r.ReadFrame()
+		if err != nil {
+			r.t.Fatalf("waiting for an answer to PING: %v", err)
+		}
+		switch f := f.(type) {
+		case *xhttp2.PingFrame:
+			if f.IsAck() {
+				return
+			}
+		case *xhttp2.DataFrame:
+			r.held += len(f.Data())
+		case *xhttp2.MetaHeadersFrame:
+			r.late = append(r.late, f.StreamID)
+		}
+	}
 }
 
 // pipe is a connection that holds nothing between its ends.

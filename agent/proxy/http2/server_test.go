@@ -1,6 +1,7 @@
 package http2
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"strings"
@@ -223,6 +224,18 @@ func TestLargeHeads(t *testing.T) {
 		}
 		r.away(EnhanceYourCalm)
 	})
+	t.Run("without end", func(t *testing.T) {
+		r := rawClient(t, address)
+		go func() {
+			_ = r.WriteHeaders(xhttp2.HeadersFrameParam{StreamID: 1, BlockFragment: r.block(request("GET")...), EndStream: true})
+			for r.WriteContinuation(1, false, bytes.Repeat([]byte("\x00\x01x\x01y"), 3000)) == nil {
+			}
+		}()
+		if status := r.status(1); status != "431" {
+			t.Errorf("status %s", status)
+		}
+		r.away(EnhanceYourCalm)
+	})
 	t.Run("bomb", func(t *testing.T) { // of 4,000 bytes each, in a byte
 		r := rawClient(t, address)
 		long(r, 1, "x", strings.Repeat("\x80", 4000))
@@ -299,8 +312,8 @@ func TestEarlyAnswer(t *testing.T) {
 	if status := r.status(1); status != "413" {
 		t.Errorf("status %s", status)
 	}
-	if f := until[*xhttp2.DataFrame](r, nil); string(f.Data()) != "no!" {
-		t.Errorf("%q", f.Data())
+	if f := until[*xhttp2.DataFrame](r, nil); string(f.Data()) != "no!" || !f.StreamEnded() { // in one frame
+		t.Errorf("%q, the end: %v", f.Data(), f.StreamEnded())
 	}
 	r.reset(1, NoError)
 	_ = r.WriteData(1, false, make([]byte, 10000)) // it was on its way

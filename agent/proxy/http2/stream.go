@@ -26,9 +26,8 @@ type stream struct {
 	halted   bool // NextBody is not to wait
 
 	// What is sent.
-	sent     bool  // all of it, or a reset
-	credit   int   // what the peer lets us send; below 0 after it took some back
-	sendErr  error // why nothing more can be sent, where it is not err
+	sent     bool // all of it, or a reset
+	credit   int  // what the peer lets us send; below 0 after it took some back
 	writable sync.Cond
 	blocked  bool // in the connection's list of those who wait
 
@@ -54,7 +53,7 @@ func (s *stream) init(c *conn) {
 // its last user close it once more.
 func (s *stream) renew() {
 	s.id, s.received, s.left, s.owed, s.halted = 0, false, message.Unknown, 0, false
-	s.sent, s.sendErr, s.err, s.watcher = false, nil, nil, nil
+	s.sent, s.err, s.watcher = false, nil, nil
 	s.interrupted = false
 	s.trailer.Reset()
 	s.gone.Store(false)
@@ -141,8 +140,6 @@ func (s *stream) cannotSend() error {
 	switch {
 	case s.err != nil:
 		return s.err
-	case s.sendErr != nil:
-		return s.sendErr
 	case s.conn.err != nil:
 		return s.conn.err
 	case s.sent:
@@ -227,17 +224,20 @@ func (s *stream) interrupt() {
 
 // complete ends what is sent, with trailers where there are some.
 func (s *stream) complete(trailer *message.Header) error {
-	if trailer == nil || trailer.Len() == 0 {
-		if err := s.send(nil, true); err != nil {
-			return err
-		}
-	} else {
+	switch {
+	case trailer != nil && trailer.Len() > 0:
 		if err := s.room(); err != nil {
 			return err
 		}
 		c := s.conn
 		c.head(s.id, true, func(b []byte) []byte { return c.encoder.trailer(b, trailer) })
 		s.finish()
+	case s.cannotSend() == nil && s.conn.endTail(s.id):
+		s.finish()
+	default:
+		if err := s.send(nil, true); err != nil {
+			return err
+		}
 	}
 	s.conn.flush()
 	return nil

@@ -121,6 +121,16 @@ func (h *Header) DelNamed(name string) {
 	h.DelFunc(func(f *Field) bool { return equalFold(f.Name, name) })
 }
 
+// DelBytes is DelNamed for a name that is bytes already.
+func (h *Header) DelBytes(name []byte) {
+	for i := range h.fields {
+		if sameFold(h.fields[i].Name, name) {
+			h.DelFunc(func(f *Field) bool { return sameFold(f.Name, name) })
+			return
+		}
+	}
+}
+
 // DelFunc removes the fields for which del is true.
 func (h *Header) DelFunc(del func(*Field) bool) {
 	kept := h.fields[:0]

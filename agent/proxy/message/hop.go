@@ -11,6 +11,10 @@ var hop = [names]bool{
 	Host: true, ContentLength: true, Expect: true,
 }
 
+// HopByHop tells whether fields of the name belong to one connection, or are
+// written anew from the rest of a message, so that none of the peer's goes on.
+func (n Name) HopByHop() bool { return hop[n] }
+
 // kept are the names of fields that a Connection header cannot make
 // hop-by-hop: a client must not be able to have the proxy drop what the hop
 // before it said, and others rely on.

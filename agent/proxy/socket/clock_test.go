@@ -110,6 +110,30 @@ func TestSetWhileRinging(t *testing.T) {
 	})
 }
 
+// An alarm that is due, and removed before its turn, does not ring.
+func TestRemoveOfOneThatIsDue(t *testing.T) {
+	running(t, func(t *testing.T, k *Clock) {
+		var first, second Alarm
+		rang := 0
+		ring := func(other *Alarm) func(time.Duration) time.Duration {
+			return func(time.Duration) time.Duration {
+				rang++
+				k.Remove(other)
+				other.Set(1)
+				return 0
+			}
+		}
+		k.Add(&first, ring(&second))
+		k.Add(&second, ring(&first))
+		first.Set(time.Second)
+		second.Set(time.Second)
+		pass(time.Minute)
+		if rang != 1 {
+			t.Errorf("%d rang", rang)
+		}
+	})
+}
+
 // Any number of alarms, moved at random: each rings when it is due, none
 // rings that is not, and wake-ups are few.
 func TestManyAlarms(t *testing.T) {
