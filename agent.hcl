@@ -62,7 +62,8 @@ admin {
   listen = "127.0.0.1:9917" # "off" for none
 }
 
-# What leaves the agent about itself. The OTEL_* variables override it.
+# What leaves the agent about itself. The OTEL_* variables override it; what is
+# in force, and who said so, is shown by "outrigger status -telemetry".
 telemetry {
   shutdown_timeout = "5s" # for the last flush
 
@@ -70,20 +71,81 @@ telemetry {
     exporters      = []     # otlp, stdout, or none alone
     protocol       = "grpc" # of otlp: grpc, http/protobuf
     endpoint       = ""     # of otlp, such as "http://127.0.0.1:4317"; "" is the protocol's default on localhost
+    compression    = "none" # of otlp: none, gzip
+    headers        = {}     # of otlp, such as { api-key = env.API_KEY }
+    timeout        = "10s"  # of one export by otlp
     sample_ratio   = 1      # share of new traces that are recorded, 0 to 1; a caller's decision is kept
     trust_incoming = true   # false begins a new trace for every request and links the caller's
+
+    tls { # for an https endpoint
+      ca_file              = ""
+      cert_file            = "" # together with key_file
+      key_file             = ""
+      server_name          = "" # expected in the collector's certificate; "" is the host of the endpoint
+      insecure_skip_verify = false
+    }
   }
 
   metrics {
-    exporters = ["prometheus"] # prometheus (on the admin listener), otlp, stdout, or none alone
-    protocol  = "grpc"
-    endpoint  = ""
-    interval  = "1m" # between two pushes of otlp and stdout
+    exporters   = ["prometheus"] # prometheus (on the admin listener), otlp, stdout, or none alone
+    protocol    = "grpc"
+    endpoint    = ""
+    compression = "none"
+    headers     = {}
+    timeout     = "10s"
+    interval    = "1m"         # between two pushes of otlp and stdout
+    temporality = "cumulative" # of otlp: cumulative, delta, lowmemory
+
+    tls {
+      ca_file              = ""
+      cert_file            = ""
+      key_file             = ""
+      server_name          = ""
+      insecure_skip_verify = false
+    }
   }
 
-  # The log goes to standard error, as agent.log_level and agent.log_format say.
+  # Every change of state is an event: a log record with a name, such as
+  # outrigger.backend.ejected. telemetry/REFERENCE.md lists them. The agent's own
+  # log goes to standard error, as agent.log_level and agent.log_format say, and
+  # from a level on along with the events too.
   logs {
-    exporters = [] # or ["none"], which is the same
+    exporters   = [] # otlp, stdout, or none alone
+    protocol    = "grpc"
+    endpoint    = ""
+    compression = "none"
+    headers     = {}
+    timeout     = "10s"
+    level       = "off" # of lines that go along: off, or as agent.log_level
+
+    tls {
+      ca_file              = ""
+      cert_file            = ""
+      key_file             = ""
+      server_name          = ""
+      insecure_skip_verify = false
+    }
+  }
+
+  # A line for each request. No request waits for it: what finds no room is
+  # dropped, and counted by outrigger.access_log.lines. Queries are never written,
+  # nor headers that hold credentials. SIGHUP opens the file again.
+  access_log {
+    # off, json, common (that of NCSA's httpd), or a text in which {name} stands
+    # for something of the request, such as "{method} {path} {status} {duration}".
+    # There are time, time_common, client, method, path, protocol, status,
+    # bytes_in, bytes_out, duration and upstream_time (in seconds), attempts,
+    # upstream, backend, zone, outcome, error, trace_id, span_id,
+    # request_header:NAME and response_header:NAME; {{ and }} are braces.
+    format           = "off"
+    output           = "stdout" # stdout, stderr or the path of a file
+    sample           = 1        # share of requests that have a line, 0 to 1; by trace ID, as sample_ratio goes
+    status           = []       # such as ["500-599"]: these have one whatever the share is
+    min_duration     = "0s"     # and those that take so long, unless it is "0s"
+    retried          = false    # and with true those that took several attempts
+    request_headers  = []       # of json, such as ["User-Agent"]
+    response_headers = []
+    buffer           = "1MiB" # of lines that wait to be written; 4KiB to 64MiB
   }
 }
 

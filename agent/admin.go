@@ -27,6 +27,7 @@ func newAdminServer(a *Agent, address string) (*adminServer, error) {
 	s := &adminServer{agent: a, listener: l}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, a.status()) })
+	mux.HandleFunc("GET /v1/telemetry", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, a.telemetryStatus()) })
 	mux.HandleFunc("GET /v1/upstreams/{name}", s.explain)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, map[string]bool{"alive": true}) })
 	mux.HandleFunc("GET /readyz", s.ready)
@@ -88,7 +89,7 @@ func (s *adminServer) addressed(host string) bool {
 func (s *adminServer) index(w http.ResponseWriter, _ *http.Request) {
 	reply(w, http.StatusOK, map[string]any{
 		"outrigger": s.agent.build.Version,
-		"paths":     []string{"/v1/status", "/v1/upstreams/NAME", "/metrics", "/livez", "/readyz", "/readyz?upstream=NAME"},
+		"paths":     []string{"/v1/status", "/v1/upstreams/NAME", "/v1/telemetry", "/metrics", "/livez", "/readyz", "/readyz?upstream=NAME"},
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/outrigger-sidecar/outrigger/agent/accesslog"
 	"github.com/outrigger-sidecar/outrigger/agent/config"
 	"github.com/outrigger-sidecar/outrigger/discovery"
 	"github.com/outrigger-sidecar/outrigger/discovery/consul"
@@ -35,7 +36,9 @@ type Agent struct {
 	client    string       // what it is known by where upstreams are used in subsets
 	admin     *adminServer // nil when it is off
 	registrar *registrar
-	failed    chan error // what ends Run
+	accessLog *accesslog.Log // nil when it is off
+	detach    func()         // the log from telemetry
+	failed    chan error     // what ends Run
 
 	probes *health.Scheduler // makes those of all upstreams
 
@@ -58,11 +61,11 @@ type Agent struct {
 	hub       *discovery.Hub[consul.Query]
 	draining  bool
 	reload    *ReloadStatus
-	reloads   struct{ good, bad int64 }
 }
 
 // New makes an agent and binds all its listeners, so that a port that is taken
-// is known at once. It starts nothing.
+// is known at once. It starts nothing but telemetry, to which lines of the log go
+// along only if the logger is an hclog.InterceptLogger.
 func New(c config.Config, logger hclog.Logger, build Build) (_ *Agent, err error) {
 	a := &Agent{
 		log:      logger,
@@ -73,21 +76,24 @@ func New(c config.Config, logger hclog.Logger, build Build) (_ *Agent, err error
 		failed:   make(chan error, 1),
 		probes:   health.NewScheduler(budgetOf(c.Agent.Probes), nil),
 		config:   c,
-
-		registrar: newRegistrar(logger),
 	}
 	a.working, a.stopWork = context.WithCancel(context.Background())
 	a.drained, a.endDrains = context.WithCancel(context.Background())
 	settings := telemetryConfig(c, build)
-	settings.OnError = func(err error) { logger.Named("telemetry").Warn("telemetry", "error", err) }
+	settings.OnError = func(err error) { logger.Named(loggerOfTelemetry).Warn("telemetry", "error", err) }
 	if a.telemetry, err = telemetry.Setup(context.Background(), settings, a); err != nil {
 		return nil, fmt.Errorf("telemetry: %w", err)
 	}
+	a.detach = attachSink(logger, a.telemetry)
+	a.registrar = newRegistrar(logger, a.telemetry)
 	defer func() {
 		if err != nil {
 			a.unwind()
 		}
 	}()
+	if a.accessLog, err = a.openAccessLog(c.Telemetry.AccessLog); err != nil {
+		return nil, err
+	}
 	if c.Admin.Listen != "off" {
 		if a.admin, err = newAdminServer(a, c.Admin.Listen); err != nil {
 			return nil, fmt.Errorf("admin: %w", err)
@@ -125,7 +131,9 @@ func (a *Agent) unwind() {
 	a.registrar.forget()
 	a.stopWork()
 	a.endDrains()
+	a.closeAccessLog()
 	_ = a.telemetry.Shutdown(context.Background())
+	a.detach()
 }
 
 // Run serves until ctx ends, then drains and returns nil; or it returns why it
@@ -235,6 +243,7 @@ func (a *Agent) drain() {
 		a.hub.Close()
 		a.consul.Close()
 	}
+	a.closeAccessLog() // before the metrics that count its lines
 	if err := a.telemetry.Shutdown(context.Background()); err != nil {
 		a.log.Warn("the last telemetry may be lost", "error", err)
 	}
@@ -242,30 +251,8 @@ func (a *Agent) drain() {
 		a.admin.close()
 	}
 	a.servers.Wait()
+	a.detach()
 	a.log.Info("stopped")
-}
-
-// Upstreams implements telemetry.Source.
-func (a *Agent) Upstreams() []telemetry.Upstream {
-	list := a.list()
-	out := make([]telemetry.Upstream, len(list))
-	for i, u := range list {
-		out[i] = u.measured()
-	}
-	return out
-}
-
-// Agent implements telemetry.Source.
-func (a *Agent) Agent() telemetry.AgentState {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	s := telemetry.AgentState{ReloadsGood: a.reloads.good, ReloadsBad: a.reloads.bad, LastReload: a.started}
-	probes := a.probes.Stats()
-	s.ProbesLate, s.ProbesSkipped = probes.Late, probes.Skipped
-	if a.reload != nil && a.reload.Error == "" {
-		s.LastReload = a.reload.At
-	}
-	return s
 }
 
 // status is the answer of /v1/status.

@@ -110,9 +110,10 @@ func missing(s discovery.Snapshot) (n int) {
 	return n
 }
 
-// counted is what metrics are made of: of several places the sum.
-func (u *upstream) counted(s discovery.Status) *telemetry.Catalog {
-	c := &telemetry.Catalog{Index: s.Index, Missing: missing(u.current()), Failures: make(map[string]int64), Aged: make(map[string]int64)}
+// counted is what metrics are made of: of several places the sum. service is
+// what the only one is called.
+func (u *upstream) counted(s discovery.Status, service string) *telemetry.Catalog {
+	c := &telemetry.Catalog{Index: s.Index, Missing: missing(u.current()), Failures: make(map[string]int64)}
 	if !s.Answered.IsZero() {
 		c.Age = time.Since(s.Answered)
 	}
@@ -131,16 +132,26 @@ func (u *upstream) counted(s discovery.Status) *telemetry.Catalog {
 	}
 	if len(s.Places) == 0 {
 		add(s)
+		c.Watches = watched(c.Watches, service, s)
 	}
 	for _, p := range s.Places {
 		add(p.Status)
-	}
-	for f := range u.aged {
-		if n := u.aged[f].Load(); n > 0 {
-			c.Aged[health.Freshness(f).String()] = n
-		}
+		c.Watches = watched(c.Watches, p.Name, p.Status)
 	}
 	return c
+}
+
+// watched adds a watch. One that has not had the time to answer nor to fail has
+// no age yet.
+func watched(all []telemetry.Watch, service string, s discovery.Status) []telemetry.Watch {
+	since := s.Answered
+	if since.IsZero() {
+		since = s.Since
+	}
+	if since.IsZero() {
+		return all
+	}
+	return append(all, telemetry.Watch{Service: service, Age: time.Since(since)})
 }
 
 // found tells of each instance in force where it is and what its checks say.

@@ -83,7 +83,10 @@ func (u *upstream) explain() Explanation {
 // measured is what metrics are made of.
 func (u *upstream) measured() telemetry.Upstream {
 	u.mu.Lock()
-	protocol, watch := u.config.Protocol, u.watch
+	protocol, watch, service := u.config.Protocol, u.watch, ""
+	if c := u.config.Consul; c != nil {
+		service = cmp.Or(c.Name, u.plan.plan.Service)
+	}
 	u.mu.Unlock()
 	m := telemetry.Upstream{
 		Name: u.name, Strategy: u.balancer.Strategy().Name(), Protocol: protocol,
@@ -93,7 +96,7 @@ func (u *upstream) measured() telemetry.Upstream {
 		m.Imbalance = telemetry.Imbalance(u.window.rates(read(u.meter, m.Servers, m.Stats)).imbalance)
 	}
 	if watch != nil {
-		m.Catalog = u.counted(watch.Status())
+		m.Catalog = u.counted(watch.Status(), service)
 	}
 	return m
 }

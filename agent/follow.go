@@ -117,7 +117,8 @@ func (f *follower) turn(next *lookup) {
 	}
 	f.leavePlan()
 	before := f.lookup
-	f.lookup, f.held = next, nil
+	f.lookup = next
+	f.release("the configuration says something else; no instance is held any more", 0)
 	if next == nil {
 		f.ask(nil, false)
 		f.mu.Lock()

@@ -163,7 +163,7 @@ func testEmptied(t *testing.T, consul *consulServer) {
 		}
 	}
 	log := a.log.String()
-	for _, told := range []string{"not believed before it is confirmed", "outcome=confirmed", "are held for a while", "let go of the instances"} {
+	for _, told := range []string{"not believed before it is confirmed", "outcome=confirmed", "are held for a while", "let go of the instances", "there are instances again"} {
 		if !strings.Contains(log, told) {
 			t.Errorf("the log does not tell that %s", told)
 		}

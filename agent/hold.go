@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/outrigger-sidecar/outrigger/discovery"
 	"github.com/outrigger-sidecar/outrigger/lb/health"
+	"github.com/outrigger-sidecar/outrigger/telemetry"
 )
 
 // hold is a service all of whose instances were deregistered, though the
@@ -31,7 +34,7 @@ const reviewEvery = time.Second
 func (f *follower) holds(s discovery.Snapshot) bool {
 	switch {
 	case len(s.Instances) > 0:
-		f.held = nil
+		f.release("there are instances again; none is held any more", len(s.Instances))
 		return false
 	case f.held != nil:
 		f.held.empty = s
@@ -44,8 +47,10 @@ func (f *follower) holds(s discovery.Snapshot) bool {
 		return false
 	}
 	f.held = h
-	f.log.Warn("all instances were deregistered; those that probes find up are held for a while",
-		"service", f.lookup.service.Name, "held", len(h.before.Instances), "for", f.lookup.service.OnEmptyHold)
+	held := len(h.before.Instances)
+	announce(f.log, f.tell, hclog.Warn, "all instances were deregistered; those that probes find up are held for a while",
+		telemetry.HoldChanged{Upstream: f.name, On: true, Backends: held},
+		"service", f.lookup.service.Name, "held", held, "for", f.lookup.service.OnEmptyHold)
 	f.put(h.snapshot(f))
 	f.review.Reset(min(reviewEvery, time.Until(h.until)))
 	return true
@@ -59,8 +64,8 @@ func (f *follower) reviewHold() {
 	}
 	left := f.provenUp(h.before.Instances)
 	if len(left) == 0 || !time.Now().Before(h.until) {
-		f.held, f.believed = nil, h.empty
-		f.log.Info("let go of the instances that were deregistered", "still_up", len(left))
+		f.release("let go of the instances that were deregistered", len(left))
+		f.believed = h.empty
 		f.put(h.empty)
 		f.keep(h.empty, true)
 		return
@@ -70,6 +75,15 @@ func (f *follower) reviewHold() {
 		f.put(h.snapshot(f))
 	}
 	f.review.Reset(min(reviewEvery, time.Until(h.until)))
+}
+
+// release ends a hold, if there is one, of which so many backends are up still.
+func (f *follower) release(message string, up int) {
+	if f.held == nil {
+		return
+	}
+	f.held = nil
+	announce(f.log, f.tell, hclog.Info, message, telemetry.HoldChanged{Upstream: f.name, Backends: up}, "still_up", up)
 }
 
 // provenUp is those of instances that the agent's own probes find up.

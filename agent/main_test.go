@@ -51,7 +51,13 @@ type running struct {
 func run(t testing.TB, c config.Config) *running {
 	t.Helper()
 	log := new(logBuffer)
-	a, err := New(c, hclog.New(&hclog.LoggerOptions{Level: hclog.Debug, Output: log}), Build{Version: "test"})
+	return runLogging(t, c, log, hclog.New(&hclog.LoggerOptions{Level: hclog.Debug, Output: log}))
+}
+
+// runLogging is run with a logger that writes to log.
+func runLogging(t testing.TB, c config.Config, log *logBuffer, logger hclog.Logger) *running {
+	t.Helper()
+	a, err := New(c, logger, Build{Version: "test", Revision: "abc"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,8 +6,11 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/outrigger-sidecar/outrigger/discovery"
 	"github.com/outrigger-sidecar/outrigger/discovery/consul"
+	"github.com/outrigger-sidecar/outrigger/telemetry"
 )
 
 // planned is the plan of a prepared query, or why it cannot be read.
@@ -48,14 +51,17 @@ func (f *follower) replan(p planned) {
 	name := f.lookup.service.PreparedQuery
 	if p.err != nil {
 		if before == nil { // once is enough, as long as it lasts
-			f.log.Warn("cannot read a prepared query; what it said before stays in force", "query", name, "error", p.err)
+			announce(f.log, f.tell, hclog.Warn, "cannot read a prepared query; what it said before stays in force", telemetry.WatchChanged{
+				Service: queryName(name), State: telemetry.WatchFails, Class: kindOf(p.err), Err: p.err,
+			}, "query", name, "error", p.err)
 		}
 		return
 	}
 	queries := f.lookup.planned(p.plan)
 	if f.watch != nil && f.healthy == p.plan.OnlyPassing && slices.Equal(f.queries, queries) {
 		if before != nil {
-			f.log.Info("a prepared query can be read again", "query", name)
+			announce(f.log, f.tell, hclog.Info, "a prepared query can be read again",
+				telemetry.WatchChanged{Service: queryName(name), State: telemetry.WatchAnswers}, "query", name)
 		}
 		return
 	}
@@ -63,9 +69,14 @@ func (f *follower) replan(p planned) {
 	for _, q := range queries {
 		places = append(places, placeOf(q))
 	}
-	f.log.Info("a prepared query says where to look", "query", name, "places", strings.Join(places, ", "), "only_passing", p.plan.OnlyPassing)
+	announce(f.log, f.tell, hclog.Info, "a prepared query says where to look",
+		telemetry.WatchChanged{Service: queryName(name), State: telemetry.WatchAnswers},
+		"query", name, "places", strings.Join(places, ", "), "only_passing", p.plan.OnlyPassing)
 	f.ask(queries, p.plan.OnlyPassing)
 }
+
+// queryName is how a prepared query is called among services.
+func queryName(name string) string { return "prepared query " + name }
 
 // notePlan notes for people what a prepared query is about, and returns why it
 // could not be read before.

@@ -13,6 +13,7 @@ import (
 	"github.com/outrigger-sidecar/outrigger/agent/config"
 	"github.com/outrigger-sidecar/outrigger/discovery/consul"
 	"github.com/outrigger-sidecar/outrigger/lb/health"
+	"github.com/outrigger-sidecar/outrigger/telemetry"
 )
 
 // registry is what a registrar needs of Consul.
@@ -65,6 +66,7 @@ type entry struct {
 // so between start and stop, and only that waits for Consul.
 type registrar struct {
 	log    hclog.Logger
+	to     *telemetry.Telemetry
 	goals  chan goal     // the latest that was not taken up yet
 	wake   chan struct{} // Consul may have lost what it had
 	cancel context.CancelFunc
@@ -81,8 +83,8 @@ type registrar struct {
 	left     bool    // at the end something was taken out
 }
 
-func newRegistrar(logger hclog.Logger) *registrar {
-	return &registrar{log: logger.Named("register"), goals: make(chan goal, 1), wake: make(chan struct{}, 1), done: make(chan struct{})}
+func newRegistrar(logger hclog.Logger, to *telemetry.Telemetry) *registrar {
+	return &registrar{log: logger.Named("register"), to: to, goals: make(chan goal, 1), wake: make(chan struct{}, 1), done: make(chan struct{})}
 }
 
 // aim changes the goal. It is for one caller at a time.
@@ -187,7 +189,8 @@ func (r *registrar) leave() {
 	r.left = was && err == nil
 	for _, e := range r.old {
 		if e.there {
-			r.log.Warn("the service stays in Consul, as it could not be taken out", "service", e.want.Name, "id", e.want.ID, "error", err)
+			r.announce(hclog.Warn, "the service stays in Consul, as it could not be taken out", e, telemetry.RegistrationStays, err,
+				"service", e.want.Name, "id", e.want.ID, "error", err)
 		}
 		e.close()
 	}

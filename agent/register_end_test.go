@@ -12,6 +12,7 @@ import (
 
 	"github.com/outrigger-sidecar/outrigger/discovery/consul"
 	"github.com/outrigger-sidecar/outrigger/lb/health"
+	"github.com/outrigger-sidecar/outrigger/telemetry"
 )
 
 // A TTL check is fed by what the agent finds when it connects to the app, and a
@@ -79,7 +80,7 @@ func TestRegistrarLeaves(t *testing.T) {
 				if tt.before != nil {
 					tt.before(f)
 				}
-				r := newRegistrar(hclog.New(&hclog.LoggerOptions{Output: log}))
+				r := newRegistrar(hclog.New(&hclog.LoggerOptions{Output: log}), new(telemetry.Telemetry))
 				r.start()
 				if tt.aims {
 					r.aim(f.goal("a", 1))
@@ -116,7 +117,7 @@ func TestRegistrarLeaves(t *testing.T) {
 // A goal that was not taken up is closed with its client.
 func TestRegistrarDropsPassedGoals(t *testing.T) {
 	first, second := newRegistry(), newRegistry()
-	r := newRegistrar(hclog.NewNullLogger())
+	r := newRegistrar(hclog.NewNullLogger(), new(telemetry.Telemetry))
 	r.aim(first.goal("a", 1))
 	r.aim(second.goal("a", 2))
 	is(t, "the first is closed", first.closes(), true)

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/outrigger-sidecar/outrigger/discovery"
+	"github.com/outrigger-sidecar/outrigger/telemetry"
 )
 
 // registering runs a registrar in virtual time.
@@ -19,7 +20,7 @@ func registering(t *testing.T, test func(t *testing.T, r *registrar, f *fakeRegi
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		log, f := new(logBuffer), newRegistry()
-		r := newRegistrar(hclog.New(&hclog.LoggerOptions{Output: log}))
+		r := newRegistrar(hclog.New(&hclog.LoggerOptions{Output: log}), new(telemetry.Telemetry))
 		r.start()
 		test(t, r, f, log)
 		r.stop()

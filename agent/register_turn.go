@@ -6,7 +6,10 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/outrigger-sidecar/outrigger/discovery"
+	"github.com/outrigger-sidecar/outrigger/telemetry"
 )
 
 // The timing of a registration.
@@ -51,7 +54,7 @@ func (r *registrar) hold(ctx context.Context) error {
 			return err
 		}
 		r.now.there, r.now.in = false, false
-		r.log.Warn("Consul has lost the service", "id", r.now.want.ID)
+		r.announce(hclog.Warn, "Consul has lost the service", r.now, telemetry.RegistrationLost, nil, "id", r.now.want.ID)
 	}
 	r.now.sent = true
 	w := r.now.want
@@ -59,7 +62,8 @@ func (r *registrar) hold(ctx context.Context) error {
 		return err
 	}
 	r.now.there, r.now.in = true, true
-	r.log.Info("the service is registered", "service", w.Name, "id", w.ID, "address", w.Address, "port", w.Port)
+	r.announce(hclog.Info, "the service is registered", r.now, telemetry.Registered, nil,
+		"service", w.Name, "id", w.ID, "address", w.Address, "port", w.Port)
 	if r.now.beat == nil {
 		return nil
 	}
@@ -112,7 +116,7 @@ func (r *registrar) takeOut(ctx context.Context, meant func(entry) bool) (last e
 			continue
 		}
 		if err == nil {
-			r.log.Info("the service was taken out of Consul", "service", e.want.Name, "id", e.want.ID)
+			r.announce(hclog.Info, "the service was taken out of Consul", e, telemetry.Deregistered, nil, "service", e.want.Name, "id", e.want.ID)
 		}
 		e.close()
 	}
@@ -144,21 +148,34 @@ func (r *registrar) pause(err error) time.Duration {
 
 // tell logs how Consul answers when that changes.
 func (r *registrar) tell(err error, pause time.Duration) {
-	kind := ""
-	if err != nil {
-		kind = "other"
-		if known, ok := errors.AsType[*discovery.Error](err); ok {
-			kind = known.Class
-		}
-	}
+	kind := kindOf(err)
 	switch {
 	case kind == r.trouble:
 	case err != nil:
-		r.log.Warn("cannot tell Consul of the service; trying on", "kind", kind, "error", err, "next_try_in", pause.Round(time.Millisecond))
+		r.announce(hclog.Warn, "cannot tell Consul of the service; trying on", r.now, telemetry.RegistrationFails, err,
+			"kind", kind, "error", err, "next_try_in", pause.Round(time.Millisecond))
 	default:
-		r.log.Info("Consul can be told of the service again")
+		r.announce(hclog.Info, "Consul can be told of the service again", r.now, telemetry.RegistrationResumed, nil)
 	}
 	r.trouble = kind
+}
+
+// announce tells what became of a registration.
+func (r *registrar) announce(level hclog.Level, message string, of entry, s telemetry.RegistrationState, err error, fields ...any) {
+	announce(r.log, r.to, level, message, telemetry.RegistrationChanged{
+		Service: of.want.Name, ID: of.want.ID, State: s, Class: kindOf(err), Err: err,
+	}, fields...)
+}
+
+// kindOf is what kind of trouble an error is, "" for none.
+func kindOf(err error) string {
+	if known, ok := errors.AsType[*discovery.Error](err); ok {
+		return known.Class
+	}
+	if err != nil {
+		return "other"
+	}
+	return ""
 }
 
 // show keeps the state for reports.

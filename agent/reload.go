@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/outrigger-sidecar/outrigger/agent/config"
+	"github.com/outrigger-sidecar/outrigger/telemetry"
 )
 
 // Reload goes over to another configuration. Whatever can fail is done first,
@@ -18,29 +20,30 @@ func (a *Agent) Reload(c config.Config) error {
 	defer a.reloading.Unlock()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.draining {
-		return fmt.Errorf("the agent is draining")
-	}
 	err := a.change(c)
-	a.noteReload(err)
+	a.noteReload(err, "the new configuration cannot be put in force; the one before stays", "error", err)
 	return err
 }
 
-// ReloadFailed notes that a new configuration could not even be read.
+// ReloadFailed notes that a new configuration could not even be read, of which
+// the caller has logged every mistake.
 func (a *Agent) ReloadFailed(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.noteReload(err)
+	a.noteReload(err, "the configuration has mistakes; the one before stays in force")
 }
 
-func (a *Agent) noteReload(err error) {
+// noteReload tells what came of a reload; the message and the fields are for a
+// failure.
+func (a *Agent) noteReload(err error, message string, fields ...any) {
 	a.reload = &ReloadStatus{At: time.Now()}
+	e := telemetry.ConfigReloaded{Upstreams: len(a.upstreams), Err: err}
 	if err != nil {
 		a.reload.Error = err.Error()
-		a.reloads.bad++
+		announce(a.log, a.telemetry, hclog.Error, message, e, fields...)
 		return
 	}
-	a.reloads.good++
+	announce(a.log, a.telemetry, hclog.Info, "the new configuration is in force", e, "upstreams", len(a.upstreams))
 }
 
 // move is what happens to one upstream in a reload.
@@ -53,6 +56,9 @@ type move struct {
 }
 
 func (a *Agent) change(c config.Config) error {
+	if a.draining {
+		return errors.New("the agent is draining")
+	}
 	moves, gone := a.plan(c)
 	free := make(map[string]*listener) // given up, by address
 	for _, u := range gone {

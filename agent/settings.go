@@ -120,14 +120,25 @@ func telemetryConfig(c config.Config, build Build) telemetry.Config {
 	return telemetry.Config{
 		App: c.Agent.Name, Version: build.Version, Revision: build.Revision,
 		Traces: telemetry.Traces{
-			Exporter:    telemetry.Exporter(c.Telemetry.Traces.Exporter),
+			Exporter:    exporterOf(c.Telemetry.Traces.Exporter),
 			SampleRatio: c.Telemetry.Traces.SampleRatio, TrustIncoming: c.Telemetry.Traces.TrustIncoming,
 		},
 		Metrics: telemetry.Metrics{
-			Exporter: telemetry.Exporter(c.Telemetry.Metrics.Exporter),
-			Interval: c.Telemetry.Metrics.Interval,
+			Exporter: exporterOf(c.Telemetry.Metrics.Exporter),
+			Interval: c.Telemetry.Metrics.Interval, Temporality: c.Telemetry.Metrics.Temporality,
+		},
+		Logs: telemetry.Logs{
+			Exporter: exporterOf(c.Telemetry.Logs.Exporter),
+			Level:    telemetry.LevelOf(c.Telemetry.Logs.Level),
 		},
 		ShutdownTimeout: c.Telemetry.ShutdownTimeout,
+	}
+}
+
+func exporterOf(e config.Exporter) telemetry.Exporter {
+	return telemetry.Exporter{
+		Exporters: e.Exporters, Protocol: e.Protocol, Endpoint: e.Endpoint,
+		Compression: e.Compression, Headers: e.Headers, Timeout: e.Timeout, TLS: telemetry.TLS(e.TLS),
 	}
 }
 

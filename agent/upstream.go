@@ -6,7 +6,6 @@ import (
 	"net"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -29,11 +28,10 @@ type upstream struct {
 	observer proxy.Observer
 	window   *window
 	tell     *telemetry.Telemetry
-	aged     [health.Expired + 1]atomic.Int64 // changes of the freshness, by what it became
-	archive  *discovery.Archive               // nil keeps no snapshots
-	follow   chan *lookup                     // what to follow from now on; nil for static servers
-	end      context.CancelFunc               // of run
-	ended    chan struct{}                    // closed when run has returned
+	archive  *discovery.Archive // nil keeps no snapshots
+	follow   chan *lookup       // what to follow from now on; nil for static servers
+	end      context.CancelFunc // of run
+	ended    chan struct{}      // closed when run has returned
 
 	mu        sync.Mutex // guards what a reload changes, and the snapshot
 	config    config.Upstream
@@ -107,9 +105,9 @@ func (u *upstream) checkType() string {
 	return u.config.Health.Check.Type
 }
 
-// changed logs a change of one backend.
+// changed tells of a change of one backend.
 func (u *upstream) changed(c lb.Change) {
-	fields := []any{"backend", c.Server.ID, "address", c.Server.Address, "from", c.From.State, "to", c.To.State,
+	fields := []any{"backend", c.Server.ID, "address", c.Server.Address, "from", c.From.State.String(), "to", c.To.State.String(),
 		"weight", c.To.Weight, "rule", c.To.Rule, "reason", c.Reason}
 	if check := c.Server.Declared.Check; check != "" {
 		fields = append(fields, "check", check)
@@ -117,17 +115,20 @@ func (u *upstream) changed(c lb.Change) {
 	if c.To.Rule == 18 {
 		fields = append(fields, u.damped(c.Server.ID)...)
 	}
+	message := "backend changed state"
 	switch {
 	case c.From.State == health.Unseen:
-		u.log.Info("backend added", fields...)
+		message = "backend added"
 	case c.To.Rule == 2:
-		u.log.Info("backend removed", fields...)
+		message = "backend removed"
 		u.tellRemoved(c.Server)
-	case c.From.State != c.To.State:
-		u.log.Info("backend changed state", fields...)
-	default:
+	case c.From.State == c.To.State:
 		u.log.Debug("backend judged anew", fields...)
+		return
 	}
+	announce(u.log, u.tell, hclog.Info, message, telemetry.BackendChanged{
+		Upstream: u.name, Backend: c.Server.ID, Zone: c.Server.Zone, Address: c.Server.Address, From: c.From, To: c.To, Reason: c.Reason,
+	}, fields...)
 }
 
 // tellRemoved tells the servers of the upstream, those before the present one
@@ -144,15 +145,15 @@ func (u *upstream) tellRemoved(backend *lb.Server) {
 }
 
 func (u *upstream) panicked(on bool, usable, known int) {
+	level, message := hclog.Info, "enough backends are up again"
 	switch {
 	case on && usable == 0: // only failing closed leaves nobody
-		u.log.Warn("too few backends are up: refusing requests, as panic = \"fail_closed\" wants", "usable", usable, "known", known)
-		return
+		level, message = hclog.Warn, "too few backends are up: refusing requests, as panic = \"fail_closed\" wants"
 	case on:
-		u.log.Warn("too few backends are up: using others too", "usable", usable, "known", known)
-		return
+		level, message = hclog.Warn, "too few backends are up: using others too"
 	}
-	u.log.Info("enough backends are up again", "usable", usable, "known", known)
+	announce(u.log, u.tell, level, message, telemetry.PanicChanged{Upstream: u.name, On: on, Usable: usable, Known: known},
+		"usable", usable, "known", known)
 }
 
 // serve puts a new server behind the upstream's listener, which a server
@@ -207,12 +208,13 @@ func (u *upstream) age(catalog bool, timer *time.Timer) {
 	}
 	freshness, since, changes := u.freshness()
 	if u.balancer.SetFreshness(freshness) {
-		u.aged[freshness].Add(1)
 		level := hclog.Warn
 		if freshness == health.Fresh {
 			level = hclog.Info
 		}
-		u.log.Log(level, "the catalog's word is "+freshness.String(), "age", time.Since(since).Round(time.Second))
+		age := time.Since(since)
+		announce(u.log, u.tell, level, "the catalog's word is "+freshness.String(),
+			telemetry.FreshnessChanged{Upstream: u.name, Freshness: freshness, Age: age}, "age", age.Round(time.Second))
 	}
 	if !changes.IsZero() {
 		timer.Reset(time.Until(changes))
@@ -247,6 +249,7 @@ func (u *upstream) freshness() (f health.Freshness, since, changes time.Time) {
 // put makes a snapshot the balancer's servers.
 func (u *upstream) put(s discovery.Snapshot) {
 	u.mu.Lock()
+	before := discovery.Snapshot{Instances: u.snapshot.Instances}
 	u.snapshot = s
 	limits := u.config.Limits
 	u.mu.Unlock()
@@ -259,6 +262,11 @@ func (u *upstream) put(s discovery.Snapshot) {
 	}
 	if err := u.balancer.Replace(servers); err != nil {
 		u.log.Error("the catalog's answer cannot be used; the one before stays in force", "error", err)
+		return
+	}
+	if !before.Equal(discovery.Snapshot{Instances: s.Instances}) {
+		announce(u.log, u.tell, hclog.Debug, "other backends are in force",
+			telemetry.DiscoveryUpdated{Upstream: u.name, Index: s.Index, Backends: len(servers)}, "index", s.Index, "backends", len(servers))
 	}
 }
 

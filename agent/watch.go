@@ -9,6 +9,7 @@ import (
 	"github.com/outrigger-sidecar/outrigger/agent/config"
 	"github.com/outrigger-sidecar/outrigger/discovery"
 	"github.com/outrigger-sidecar/outrigger/discovery/consul"
+	"github.com/outrigger-sidecar/outrigger/telemetry"
 )
 
 // connect makes what watches Consul, if any upstream wants that.
@@ -30,7 +31,7 @@ func (a *Agent) connect(c config.Config) (*consul.Client, *discovery.Hub[consul.
 				if s.Err == nil {
 					a.registrar.look() // a Consul that was away may have forgotten
 				}
-				turned(logger, s)
+				turned(logger, a.telemetry, placeOf(q), s)
 			},
 		}
 	})
@@ -50,26 +51,31 @@ func (a *Agent) rotated(what string, err error) {
 	a.log.Info("files for Consul have changed, and are in force", "files", what)
 }
 
-// turned logs how a watch is doing when that changes.
-func turned(logger hclog.Logger, s discovery.Status) {
+// turned tells how a watch is doing when that changes.
+func turned(logger hclog.Logger, to *telemetry.Telemetry, service string, s discovery.Status) {
+	e := telemetry.WatchChanged{Service: service, State: telemetry.WatchAnswers, Index: s.Index}
+	level, message, fields := hclog.Info, "Consul answers again", []any{"index", s.Index}
 	switch {
-	case s.Err == nil && s.Suspicion != nil:
-		logger.Warn("Consul's answer is not believed before it is confirmed; nothing is removed",
-			"reason", s.Suspicion.Reason, "missing", s.Suspicion.Missing)
-	case s.Err == nil && s.Ended != "":
-		logger.Info("the suspicion is over", "outcome", s.Ended, "index", s.Index)
-	case s.Err == nil && s.Fell:
-		logger.Warn("Consul answers, and counts its index anew", "index", s.Index)
-	case s.Err == nil && s.Hidden:
-		logger.Warn("Consul hides instances for want of permission: the token needs service:read, and node:read on their nodes")
-	case s.Err == nil && s.Answers == 1:
-		logger.Info("Consul answers", "index", s.Index)
-	case s.Err == nil:
-		logger.Info("Consul answers again", "index", s.Index)
-	default:
-		logger.Warn("no answer from Consul; what it said last stays in force",
-			"kind", s.Class, "error", s.Err, "next_try_within", s.Pause.Round(time.Millisecond))
+	case s.Err != nil:
+		e.State, e.Class, e.Err = telemetry.WatchFails, s.Class, s.Err
+		level, message = hclog.Warn, "no answer from Consul; what it said last stays in force"
+		fields = []any{"kind", s.Class, "error", s.Err, "next_try_within", s.Pause.Round(time.Millisecond)}
+	case s.Suspicion != nil:
+		e.State, e.Reason, e.Missing = telemetry.WatchDoubted, s.Suspicion.Reason, s.Suspicion.Missing
+		level, message = hclog.Warn, "Consul's answer is not believed before it is confirmed; nothing is removed"
+		fields = []any{"reason", s.Suspicion.Reason, "missing", s.Suspicion.Missing}
+	case s.Ended != "":
+		e.State, message = telemetry.WatchState(s.Ended), "the suspicion is over"
+		fields = []any{"outcome", s.Ended, "index", s.Index}
+	case s.Fell:
+		e.State, level, message = telemetry.WatchReset, hclog.Warn, "Consul answers, and counts its index anew"
+	case s.Hidden:
+		e.State, level, fields = telemetry.WatchHidden, hclog.Warn, nil
+		message = "Consul hides instances for want of permission: the token needs service:read, and node:read on their nodes"
+	case s.Answers == 1:
+		message = "Consul answers"
 	}
+	announce(logger, to, level, message, e, fields...)
 }
 
 // subscribe has an upstream follow what its configuration says. The caller

@@ -45,6 +45,8 @@ func (s Status) Freshness(now time.Time, maxStale time.Duration) (f health.Fresh
 		return health.Expired, time.Time{}
 	case !now.Before(stale):
 		return health.Stale, expired
+	case expired.Before(stale):
+		return health.Fresh, expired
 	}
 	return health.Fresh, stale
 }

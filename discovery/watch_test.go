@@ -278,6 +278,17 @@ func TestFreshness(t *testing.T) {
 	}
 }
 
+// One that expires before it would be stale is fresh until then.
+func TestFreshnessThatEndsAtOnce(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	w := &Watcher{Wait: time.Minute}
+	w.believed(Snapshot{Index: 1, At: now}, false)
+	f, changes := w.Status().Freshness(now, time.Second)
+	if after, _ := w.Status().Freshness(changes, time.Second); f != health.Fresh || changes.Sub(now) != time.Second || after != health.Expired {
+		t.Errorf("%v until %v, then %v", f, changes.Sub(now), after)
+	}
+}
+
 // An answer of a server that had lost its leader is as old as that, unless it
 // was streamed, when it says nothing of it.
 func TestFreshnessCountsFromTheLeader(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 type catalogAccount struct {
 	answers, resets                growing
 	suspected, confirmed, rejected growing
-	failures, aged                 map[string]*growing
+	failures                       map[string]*growing
 }
 
 func (a *catalogAccount) read(c Catalog) {
@@ -21,7 +21,6 @@ func (a *catalogAccount) read(c Catalog) {
 	a.confirmed.to(c.Confirmed)
 	a.rejected.to(c.Rejected)
 	a.failures = allTo(a.failures, c.Failures)
-	a.aged = allTo(a.aged, c.Aged)
 }
 
 // allTo makes counters of a number for each of some words. One that is not told
@@ -59,7 +58,7 @@ func (o observation) catalog(c Catalog, a *catalogAccount, with labeller) {
 	for result, g := range map[string]growing{"begun": a.suspected, "confirmed": a.confirmed, "rejected": a.rejected} {
 		o.int(discoverySuspicions, g.sum, with(labelResult.String(result)))
 	}
-	for state, g := range a.aged {
-		o.int(discoveryFreshness, g.sum, with(labelState.String(state)))
+	for _, w := range c.Watches {
+		o.float(discoveryWatchAge, w.Age.Seconds(), with(keyService.String(text(w.Service))))
 	}
 }

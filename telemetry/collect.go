@@ -19,6 +19,7 @@ type collector struct {
 	source   Source // nil: nothing but the agent's own
 	observed *upstreams
 	exports  *exports
+	tally    *tally
 	build    attribute.Set
 
 	mu     sync.Mutex // readers collect at once, and the ledger is one
@@ -41,14 +42,18 @@ func (c *collector) collect(_ context.Context, to metric.Observer) error {
 		o.upstream(u, c.ledger.account(u), c.observed.get(u.Name))
 	}
 	c.ledger.keep(all)
+	c.tally.observe(o, all)
 	return nil
 }
 
 func (o observation) agent(s AgentState) {
-	o.int(configReloads, s.ReloadsGood, attribute.NewSet(labelResult.String(outcomeOK)))
-	o.int(configReloads, s.ReloadsBad, attribute.NewSet(labelResult.String(outcomeFailed)))
 	o.float(healthCheckLate, s.ProbesLate.Seconds(), *attribute.EmptySet())
 	o.int(healthCheckSkipped, s.ProbesSkipped, *attribute.EmptySet())
+	if l := s.AccessLog; l != nil {
+		for word, n := range map[string]int64{"written": l.Written, "dropped": l.Dropped, "failed": l.Failed} {
+			o.int(accessLogLines, n, attribute.NewSet(labelResult.String(word)))
+		}
+	}
 	if !s.LastReload.IsZero() {
 		o.float(configLastSuccess, float64(s.LastReload.UnixMilli())/1000, *attribute.EmptySet())
 	}

@@ -1,16 +1,14 @@
 package telemetry
 
 import (
+	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
-	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy"
 	"github.com/outrigger-sidecar/outrigger/lb"
@@ -49,7 +47,8 @@ func everything() []Upstream {
 		Servers:   []lb.ServerStats{serverStats("a", "z1", health.Up, 10, 1, 2), ejected},
 		Catalog: &Catalog{
 			Index: 42, Age: 3 * time.Second, Answers: 7, Failures: map[string]int64{"timeout": 2},
-			Missing: 4, Resets: 1, Suspected: 6, Confirmed: 2, Rejected: 3, Aged: map[string]int64{"stale": 2, "fresh": 1},
+			Missing: 4, Resets: 1, Suspected: 6, Confirmed: 2, Rejected: 3,
+			Watches: []Watch{{"web", 3 * time.Second}, {"web in dc2", 4 * time.Second}},
 		},
 	}, {
 		Name: "db", Strategy: "round_robin", Protocol: "tcp", Meter: db,
@@ -60,11 +59,20 @@ func everything() []Upstream {
 func TestCollect(t *testing.T) {
 	rig := newRig(t, trusting())
 	taken := time.Unix(1700000000, 5e8)
-	rig.source.state.Store(&AgentState{ReloadsGood: 3, ReloadsBad: 1, LastReload: taken, ProbesLate: 250 * time.Millisecond, ProbesSkipped: 9})
+	rig.source.state.Store(&AgentState{LastReload: taken, ProbesLate: 250 * time.Millisecond, ProbesSkipped: 9, AccessLog: &AccessLog{Written: 6, Dropped: 2, Failed: 1}})
 	o := rig.Observer("web", nil)
 	carry(o, request("GET", "http://web.local/"), good)
 	open := o.Begin(request("POST", "http://web.local/"))
 	try := open.Attempt(attempted(request("POST", "http://web.local/")), backendA, 1, "reset")
+	for _, e := range []Event{
+		BackendChanged{Upstream: "web", To: health.Verdict{State: health.Up}},
+		BackendChanged{Upstream: "web", To: health.Verdict{State: health.Draining, Rule: 2}},
+		FreshnessChanged{Upstream: "web", Freshness: health.Stale},
+		WatchChanged{Service: "web", State: WatchFails}, WatchChanged{Service: "web", State: WatchFails},
+		ConfigReloaded{}, ConfigReloaded{Err: errors.New("bad")}, ConfigReloaded{},
+	} {
+		rig.Tell(LevelInfo, "told", e)
+	}
 	all := rig.with(everything()...).collect(t)
 	for name, want := range map[string]map[string]float64{
 		httpServerActive: {
@@ -157,13 +165,36 @@ func TestCollect(t *testing.T) {
 			"result=confirmed,outrigger.upstream.name=web": 2,
 			"result=rejected,outrigger.upstream.name=web":  3,
 		},
-		discoveryFreshness: {"state=stale,outrigger.upstream.name=web": 2, "state=fresh,outrigger.upstream.name=web": 1},
-		configReloads:      {"result=ok": 3, "result=failed": 1},
+		discoveryFreshness: {
+			"state=stale,outrigger.upstream.name=web": 1, "state=fresh,outrigger.upstream.name=web": 0, "state=expired,outrigger.upstream.name=web": 0,
+		},
+		backendChanges: {
+			"state=healthy,outrigger.upstream.name=web": 1, "state=removed,outrigger.upstream.name=web": 1,
+			"state=unhealthy,outrigger.upstream.name=web": 0, "state=ejected,outrigger.upstream.name=web": 0,
+			"state=draining,outrigger.upstream.name=web": 0, "state=warming,outrigger.upstream.name=web": 0,
+			"state=healthy,outrigger.upstream.name=db": 0, "state=removed,outrigger.upstream.name=db": 0,
+			"state=unhealthy,outrigger.upstream.name=db": 0, "state=ejected,outrigger.upstream.name=db": 0,
+			"state=draining,outrigger.upstream.name=db": 0, "state=warming,outrigger.upstream.name=db": 0,
+		},
+		discoveryWatches: {
+			"state=answers,outrigger.discovery.service=web": 0, "state=fails,outrigger.discovery.service=web": 2,
+			"state=doubted,outrigger.discovery.service=web": 0, "state=confirmed,outrigger.discovery.service=web": 0,
+			"state=rejected,outrigger.discovery.service=web": 0, "state=reset,outrigger.discovery.service=web": 0,
+			"state=hidden,outrigger.discovery.service=web": 0,
+		},
+		discoveryWatchAge: {
+			"outrigger.upstream.name=web,outrigger.discovery.service=web": 3, "outrigger.upstream.name=web,outrigger.discovery.service=web in dc2": 4,
+		},
+		discoveryChanges:   {"outrigger.upstream.name=web": 0},
+		discoveryHolds:     {"state=on,outrigger.upstream.name=web": 0, "state=off,outrigger.upstream.name=web": 0},
+		configReloads:      {"result=ok": 2, "result=failed": 1},
 		configLastSuccess:  {"": 1700000000.5},
 		healthCheckLate:    {"": .25},
 		healthCheckSkipped: {"": 9},
-		telemetrySpans:     {"result=ended": 2, "result=exported": 2, "result=failed": 0},
-		telemetryErrors:    {"signal=traces": 0, "signal=metrics": 0},
+		accessLogLines:     {"result=written": 6, "result=dropped": 2, "result=failed": 1},
+		telemetrySpans:     {"result=ended": 2, "result=exported": 2, "result=failed": 0, "result=dropped": 0},
+		telemetryRecords:   {"result=emitted": 8, "result=exported": 8, "result=failed": 0, "result=dropped": 0},
+		telemetryErrors:    {"signal=traces": 0, "signal=metrics": 0, "signal=logs": 0},
 	} {
 		got := sums(t, all, name)
 		if len(got) != len(want) {
@@ -207,6 +238,8 @@ func TestRemovedBackendsVanish(t *testing.T) {
 		}
 		return u
 	}
+	rig.Tell(LevelInfo, "told", BackendChanged{Upstream: "gone"})
+	rig.Tell(LevelInfo, "told", BackendChanged{Upstream: "early"}) // before it is there
 	rig.with(one("a", "b"), Upstream{Name: "gone", Servers: one("x").Servers}).collect(t)
 	all := rig.with(one("b")).collect(t)
 	for name, m := range all {
@@ -218,6 +251,10 @@ func TestRemovedBackendsVanish(t *testing.T) {
 				t.Errorf("%s{%s} is still there", name, series)
 			}
 		}
+	}
+	back := sums(t, rig.with(Upstream{Name: "gone"}, Upstream{Name: "early"}).collect(t), backendChanges)
+	if back["state=warming,outrigger.upstream.name=gone"] != 0 || back["state=warming,outrigger.upstream.name=early"] != 1 {
+		t.Errorf("%v", back)
 	}
 	if len(sums(t, all, backendWeight)) != 1 {
 		t.Errorf("%v", sums(t, all, backendWeight))
@@ -260,109 +297,4 @@ func TestManyBackends(t *testing.T) {
 	if n := len(sums(t, rig.with(several...).collect(t), backendRequests)); n != 5*2*(backendLimit+1) {
 		t.Errorf("%d series of 5 upstreams", n)
 	}
-}
-
-// Everything that is emitted is declared, and the other way round.
-func TestInstrumentsAreTheWholeTruth(t *testing.T) {
-	rig := newRig(t, trusting())
-	rig.source.state.Store(&AgentState{LastReload: time.Now()})
-	o := rig.Observer("web", nil)
-	carry(o, request("GET", "http://web.local/"), proxy.Result{Status: 500, Major: 1, GRPC: -1})
-	for status := 100; status < 500; status++ {
-		carry(o, request("GET", "http://web.local/"), proxy.Result{Status: status, Major: 2, GRPC: -1})
-	}
-	x := o.Begin(request("GET", "http://web.local/"))
-	x.Attempt(attempted(request("GET", "http://web.local/")), backendA, 1, "reset").End(good)
-	x.End(good)
-	rig.HealthCheck("web", "http", true, time.Second)
-	rig.Propagated("web", time.Millisecond)
-	upstreams := everything()
-	_, serve := tcpProxy(t)
-	upstreams = append(upstreams, Upstream{Name: "broken", Protocol: "tcp", Meter: serve(t)})
-	all := rig.with(upstreams...).collect(t)
-
-	for _, i := range Instruments() {
-		m, ok := all[i.Name]
-		if !ok {
-			t.Errorf("%s is declared and never emitted", i.Name)
-			continue
-		}
-		delete(all, i.Name)
-		if m.Unit != i.Unit || m.Description != i.Description {
-			t.Errorf("%s: unit %q, description %q", i.Name, m.Unit, m.Description)
-		}
-		if kind := kindOf(m.Data); kind != i.Kind {
-			t.Errorf("%s is a %s", i.Name, kind)
-		}
-		used := make(map[attribute.Key]bool)
-		for _, set := range setsOf(m.Data) {
-			for _, kv := range set.ToSlice() {
-				used[kv.Key] = true
-				if !slices.Contains(i.Attributes, kv.Key) {
-					t.Errorf("%s has the attribute %s, which is not declared", i.Name, kv.Key)
-				}
-			}
-		}
-		for _, key := range i.Attributes {
-			if !used[key] {
-				t.Errorf("%s never has the attribute %s", i.Name, key)
-			}
-		}
-		if h, ok := m.Data.(metricdata.Histogram[float64]); ok && !slices.Equal(h.DataPoints[0].Bounds, i.Buckets) {
-			t.Errorf("%s has other buckets: %v", i.Name, h.DataPoints[0].Bounds)
-		}
-	}
-	for name := range all {
-		if !strings.HasPrefix(name, "go.") {
-			t.Errorf("%s is emitted and not declared", name)
-		}
-		delete(all, name)
-	}
-	if !strings.Contains(semconv.SchemaURL, "1.43") {
-		t.Error("the conventions are others than documented")
-	}
-}
-
-func kindOf(data metricdata.Aggregation) Kind {
-	switch d := data.(type) {
-	case metricdata.Histogram[float64]:
-		return Histogram
-	case metricdata.Sum[int64]:
-		return sumKind(d.IsMonotonic)
-	case metricdata.Sum[float64]:
-		return sumKind(d.IsMonotonic)
-	}
-	return Gauge
-}
-
-func sumKind(monotonic bool) Kind {
-	if monotonic {
-		return Counter
-	}
-	return UpDownCounter
-}
-
-func setsOf(data metricdata.Aggregation) (sets []attribute.Set) {
-	switch d := data.(type) {
-	case metricdata.Histogram[float64]:
-		for _, p := range d.DataPoints {
-			sets = append(sets, p.Attributes)
-		}
-	case metricdata.Sum[int64]:
-		sets = setsIn(d.DataPoints)
-	case metricdata.Sum[float64]:
-		sets = setsIn(d.DataPoints)
-	case metricdata.Gauge[int64]:
-		sets = setsIn(d.DataPoints)
-	case metricdata.Gauge[float64]:
-		sets = setsIn(d.DataPoints)
-	}
-	return sets
-}
-
-func setsIn[N int64 | float64](points []metricdata.DataPoint[N]) (sets []attribute.Set) {
-	for _, p := range points {
-		sets = append(sets, p.Attributes)
-	}
-	return sets
 }

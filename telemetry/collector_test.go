@@ -10,9 +10,12 @@ import (
 	"sync"
 	"testing"
 
+	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
 	colmetrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
+	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	_ "google.golang.org/grpc/encoding/gzip" // the server must know it
@@ -33,6 +36,8 @@ type fakeCollector struct {
 	resource map[string]string
 	spans    []string // names
 	metrics  map[string]bool
+	records  []*logspb.LogRecord
+	delta    bool // a sum came that does not count from the start
 	header   http.Header
 	gzipped  bool
 }
@@ -62,6 +67,7 @@ func newCollector(t testing.TB, protocol, mode string) *fakeCollector {
 	s := grpc.NewServer()
 	coltrace.RegisterTraceServiceServer(s, grpcTraces{c: c})
 	colmetrics.RegisterMetricsServiceServer(s, grpcMetrics{c: c})
+	collogs.RegisterLogsServiceServer(s, grpcLogs{c: c})
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
 	t.Cleanup(func() {
@@ -110,7 +116,19 @@ func (c *fakeCollector) takeMetrics(r *colmetrics.ExportMetricsServiceRequest) {
 		for _, sm := range rm.ScopeMetrics {
 			for _, m := range sm.Metrics {
 				c.metrics[m.Name] = true
+				c.delta = c.delta || m.GetSum().GetAggregationTemporality() == metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA
 			}
+		}
+	}
+}
+
+func (c *fakeCollector) takeLogs(r *collogs.ExportLogsServiceRequest) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, rl := range r.ResourceLogs {
+		c.resource = textsOf(rl.Resource.Attributes)
+		for _, sl := range rl.ScopeLogs {
+			c.records = append(c.records, sl.LogRecords...)
 		}
 	}
 }
@@ -148,6 +166,20 @@ func (g grpcMetrics) Export(ctx context.Context, r *colmetrics.ExportMetricsServ
 	}
 	g.c.takeMetrics(r)
 	return &colmetrics.ExportMetricsServiceResponse{}, nil
+}
+
+type grpcLogs struct {
+	collogs.UnimplementedLogsServiceServer
+	c *fakeCollector
+}
+
+func (g grpcLogs) Export(ctx context.Context, r *collogs.ExportLogsServiceRequest) (*collogs.ExportLogsServiceResponse, error) {
+	if err := g.c.answer(ctx); err != nil {
+		return nil, err
+	}
+	g.c.takeLogs(r)
+	g.c.takeHeader(ctx)
+	return &collogs.ExportLogsServiceResponse{}, nil
 }
 
 func (c *fakeCollector) takeHeader(ctx context.Context) {
@@ -192,6 +224,11 @@ func (c *fakeCollector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		var m colmetrics.ExportMetricsServiceRequest
 		if err = proto.Unmarshal(data, &m); err == nil {
 			c.takeMetrics(&m)
+		}
+	case "/v1/logs":
+		var m collogs.ExportLogsServiceRequest
+		if err = proto.Unmarshal(data, &m); err == nil {
+			c.takeLogs(&m)
 		}
 	default:
 		http.NotFound(w, r)

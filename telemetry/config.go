@@ -8,13 +8,14 @@ import (
 )
 
 // Config is what the agent's configuration says. The OTEL_* variables of the
-// environment come before it. The zero value exports no traces, and metrics to
-// Prometheus.
+// environment come before it. The zero value exports neither traces nor logs,
+// and metrics to Prometheus.
 type Config struct {
 	App               string // outrigger.app.name; "" leaves it out
 	Version, Revision string // of this build
 	Traces            Traces
 	Metrics           Metrics
+	Logs              Logs
 	ShutdownTimeout   time.Duration // 0: 5 s
 	// OnError hears what went wrong with telemetry: once a minute for the same
 	// text. It is called from several goroutines and must not block; nil drops
@@ -27,6 +28,12 @@ type Exporter struct {
 	Exporters []string // of "otlp", "stdout", "prometheus" (metrics alone), or "none"; empty is the signal's default
 	Protocol  string   // of otlp: "grpc" or "http/protobuf"; "" is grpc
 	Endpoint  string   // of otlp: http:// or https:// and a host; "" is the protocol's port on localhost
+
+	// Of otlp too.
+	Compression string            // "none" or "gzip"; "" is none
+	Headers     map[string]string // that go with every export
+	Timeout     time.Duration     // of one export; 0: 10 s
+	TLS         TLS               // not with an http:// endpoint
 }
 
 // Traces says what becomes of spans. Without exporters there are none, and
@@ -40,7 +47,15 @@ type Traces struct {
 // Metrics says what becomes of metrics, by default prometheus.
 type Metrics struct {
 	Exporter
-	Interval time.Duration // between two pushes of otlp and stdout; 0: a minute
+	Interval    time.Duration // between two pushes of otlp and stdout; 0: a minute
+	Temporality string        // of otlp: "cumulative", "delta" or "lowmemory"; "" is cumulative
+}
+
+// Logs says what becomes of events, and of the agent's own log. Without
+// exporters there are none beside that log.
+type Logs struct {
+	Exporter
+	Level Level // the least of the log's lines that go along; events go in any case. The zero value is none
 }
 
 // The names of exporters and protocols.
@@ -52,6 +67,11 @@ const (
 
 	protocolGRPC = "grpc"
 	protocolHTTP = "http/protobuf"
+
+	compressionNone = "none"
+	compressionGzip = "gzip"
+
+	temporalityCumulative = "cumulative"
 )
 
 // exporterNames lists what a signal can be sent to.
@@ -68,6 +88,12 @@ func (c Config) validate() error {
 	}
 	if err := c.Metrics.Exporter.validate(signalMetrics); err != nil {
 		return err
+	}
+	if err := c.Logs.Exporter.validate(signalLogs); err != nil {
+		return err
+	}
+	if t := c.Metrics.Temporality; t != "" && temporalities[t] == nil {
+		return fmt.Errorf("telemetry: metrics: no temporality %q", t)
 	}
 	if err := checkRatio(c.Traces.SampleRatio); err != nil {
 		return fmt.Errorf("telemetry: traces: %w", err)
@@ -92,6 +118,14 @@ func (e Exporter) validate(signal string) error {
 	default:
 		return fmt.Errorf("telemetry: %s: no protocol %q", signal, e.Protocol)
 	}
+	switch e.Compression {
+	case "", compressionNone, compressionGzip:
+	default:
+		return fmt.Errorf("telemetry: %s: no compression %q", signal, e.Compression)
+	}
+	if e.Timeout < 0 {
+		return fmt.Errorf("telemetry: %s: a timeout of %v is negative", signal, e.Timeout)
+	}
 	if e.Endpoint == "" {
 		return nil
 	}
@@ -101,6 +135,9 @@ func (e Exporter) validate(signal string) error {
 	}
 	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return fmt.Errorf("telemetry: %s: endpoint %q is no http:// or https:// URL with a host", signal, e.Endpoint)
+	}
+	if u.Scheme == "http" && e.TLS != (TLS{}) {
+		return fmt.Errorf("telemetry: %s: TLS with the endpoint %s, which is without", signal, u.Redacted())
 	}
 	return nil
 }

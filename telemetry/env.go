@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net/url"
 	"os"
@@ -11,53 +12,76 @@ import (
 )
 
 // destination is where a signal goes, after environment, configuration and
-// defaults were heard in this order.
+// defaults were heard in this order. Of otlp it has only what is to be given to
+// the exporter: its options override its variables, so that where one of these
+// speaks the field is zero.
 type destination struct {
 	exporters []string // without none
 	protocol  string
-	// endpoint is the URL to give the exporter, complete with its path; ""
-	// where it must be left to the environment, since an exporter's options
-	// override its variables.
-	endpoint string
+	endpoint  string // a URL, complete with its path
+	gzip      bool
+	headers   map[string]string
+	timeout   time.Duration
+	tls       *tls.Config
 }
 
 // variable is one of the environment's; empty and unset are the same.
 func variable(name string) string { return strings.TrimSpace(os.Getenv(name)) }
 
-// otlpVariable is a setting of OTLP, for the signal or for all.
-func otlpVariable(signal, name string) string {
-	if v := variable("OTEL_EXPORTER_OTLP_" + strings.ToUpper(signal) + "_" + name); v != "" {
-		return v
+// otlpVariable is a setting of OTLP, for the signal or for all, and which
+// variable has it.
+func otlpVariable(signal, name string) (value, variableName string) {
+	for _, variableName := range []string{"OTEL_EXPORTER_OTLP_" + strings.ToUpper(signal) + "_" + name, "OTEL_EXPORTER_OTLP_" + name} {
+		if v := variable(variableName); v != "" {
+			return v, variableName
+		}
 	}
-	return variable("OTEL_EXPORTER_OTLP_" + name)
+	return "", ""
+}
+
+// inEnv tells that the environment speaks of a setting of OTLP.
+func inEnv(signal, name string) bool {
+	v, _ := otlpVariable(signal, name)
+	return v != ""
 }
 
 // sdkDisabled tells that telemetry is switched off as a whole.
 func sdkDisabled() bool { return strings.EqualFold(variable("OTEL_SDK_DISABLED"), "true") }
 
-// destinationOf decides where a signal goes. What the environment says that
-// cannot be is reported and passed over, as OpenTelemetry's specification asks.
-func destinationOf(signal string, c Exporter, report func(error)) destination {
-	d := destination{
-		exporters: exportersOf(signal, c.Exporters, report),
-		protocol:  protocolOf(signal, c.Protocol, report),
+// destinationOf decides where a signal goes. The error is of files that cannot
+// be read.
+func (c *choices) destinationOf(signal string, e Exporter) (d destination, err error) {
+	d.exporters = c.exportersOf(signal, e.Exporters)
+	protocol := c.protocolOf(signal, e.Protocol)
+	d.protocol = protocol.Value
+	d.endpoint = endpointOf(signal, d.protocol, e)
+	if !slices.Contains(d.exporters, exporterOTLP) {
+		return d, nil
 	}
-	d.endpoint = endpointOf(signal, d.protocol, c.Endpoint)
-	return d
+	c.made = append(c.made, protocol)
+	c.otlp(signal, &d, e)
+	d.tls, err = c.tlsOf(signal, e)
+	return d, err
 }
 
-func exportersOf(signal string, configured []string, report func(error)) []string {
-	chosen := exportersInEnv(signal, report)
+func (c *choices) exportersOf(signal string, configured []string) []string {
+	name, variableName := signal+".exporters", "OTEL_"+strings.ToUpper(signal)+"_EXPORTER"
+	chosen, origin := c.exportersInEnv(signal, variableName), OriginEnv
 	if chosen == nil {
-		chosen = configured
-		if len(chosen) == 0 && signal == signalMetrics {
+		chosen, origin, variableName = configured, OriginFile, ""
+		byDefault := len(chosen) == 0
+		if byDefault && signal == signalMetrics {
 			chosen = []string{exporterPrometheus}
+		}
+		byDefault = byDefault || signal == signalMetrics && len(chosen) == 1 && chosen[0] == exporterPrometheus
+		if byDefault {
+			origin = OriginDefault
 		}
 		// Who names an endpoint wants something sent there. Prometheus stays:
 		// it is the default, and hinders nobody.
-		byDefault := len(chosen) == 0 || len(chosen) == 1 && chosen[0] == exporterPrometheus
-		if byDefault && otlpVariable(signal, "ENDPOINT") != "" {
+		if endpoint, which := otlpVariable(signal, "ENDPOINT"); byDefault && endpoint != "" {
 			chosen = append(chosen[:len(chosen):len(chosen)], exporterOTLP)
+			origin, variableName = OriginEnv, which
 		}
 	}
 	var distinct []string
@@ -66,13 +90,20 @@ func exportersOf(signal string, configured []string, report func(error)) []strin
 			distinct = append(distinct, name)
 		}
 	}
+	c.note(name, orNone(strings.Join(distinct, ", ")), origin, variableName)
 	return distinct
 }
 
-// exportersInEnv reads OTEL_TRACES_EXPORTER or OTEL_METRICS_EXPORTER: a list,
-// nil when there is none or nothing good in it.
-func exportersInEnv(signal string, report func(error)) (names []string) {
-	key := "OTEL_" + strings.ToUpper(signal) + "_EXPORTER"
+func orNone(list string) string {
+	if list == "" {
+		return exporterNone
+	}
+	return list
+}
+
+// exportersInEnv reads OTEL_TRACES_EXPORTER and its like: a list, nil when
+// there is none or nothing good in it.
+func (c *choices) exportersInEnv(signal, key string) (names []string) {
 	for name := range strings.SplitSeq(variable(key), ",") {
 		name = strings.ToLower(strings.TrimSpace(name))
 		if name == "console" {
@@ -82,46 +113,56 @@ func exportersInEnv(signal string, report func(error)) (names []string) {
 		case slices.Contains(exporterNames(signal), name):
 			names = append(names, name)
 		case name != "":
-			report(fmt.Errorf("telemetry: %s: there is no exporter %q; passed over", key, name))
+			c.report(fmt.Errorf("telemetry: %s: there is no exporter %q; passed over", key, name))
 		}
 	}
 	return names
 }
 
-func protocolOf(signal, configured string, report func(error)) string {
-	switch p := otlpVariable(signal, "PROTOCOL"); p {
+func (c *choices) protocolOf(signal, configured string) Setting {
+	s := Setting{Name: signal + ".protocol", Value: protocolGRPC, Origin: OriginDefault}
+	fromEnv := func(protocol, variableName string) Setting {
+		return Setting{Name: s.Name, Value: protocol, Origin: OriginEnv, Variable: variableName}
+	}
+	switch p, name := otlpVariable(signal, "PROTOCOL"); p {
 	case protocolGRPC, protocolHTTP:
-		return p
+		return fromEnv(p, name)
 	case "http/json":
-		return protocolHTTP // the exporter of traces looks for itself and sends JSON; that of metrics has none
+		return fromEnv(protocolHTTP, name) // the exporter of traces looks for itself and sends JSON; those of metrics and logs have none
 	case "":
 	default:
-		report(fmt.Errorf("telemetry: OTEL_EXPORTER_OTLP_PROTOCOL: there is no protocol %q; passed over", p))
+		c.report(fmt.Errorf("telemetry: %s: there is no protocol %q; passed over", name, p))
 	}
-	if u, err := url.Parse(otlpVariable(signal, "ENDPOINT")); err == nil && u.Port() == "4318" {
-		return protocolHTTP // the port registered for it, whatever the default here is
+	endpoint, name := otlpVariable(signal, "ENDPOINT")
+	if u, err := url.Parse(endpoint); err == nil && u.Port() == "4318" {
+		return fromEnv(protocolHTTP, name) // the port registered for it, whatever the default here is
 	}
-	if configured != "" {
-		return configured
+	if configured != "" && configured != protocolGRPC {
+		s.Value, s.Origin = configured, OriginFile
 	}
-	return protocolGRPC
+	return s
 }
 
 // endpointOf is the endpoint of the configuration, or that of the
-// specification in the clear, for the exporters' own default is by TLS.
-func endpointOf(signal, protocol, configured string) string {
-	if otlpVariable(signal, "ENDPOINT") != "" {
+// specification, in the clear where nothing speaks of TLS, for the exporters'
+// own default is by TLS. It is "" where the environment has it.
+func endpointOf(signal, protocol string, e Exporter) string {
+	if inEnv(signal, "ENDPOINT") {
 		return ""
 	}
+	configured := e.Endpoint
 	if configured == "" {
 		for _, name := range []string{"INSECURE", "CERTIFICATE", "CLIENT_CERTIFICATE"} {
-			if otlpVariable(signal, name) != "" {
+			if inEnv(signal, name) {
 				return "" // it says how the default is spoken to
 			}
 		}
 		configured = "http://localhost:4317"
 		if protocol == protocolHTTP {
 			configured = "http://localhost:4318"
+		}
+		if e.TLS != (TLS{}) {
+			configured = "https" + strings.TrimPrefix(configured, "http")
 		}
 	}
 	if protocol != protocolHTTP {
@@ -137,12 +178,15 @@ func endpointOf(signal, protocol, configured string) string {
 
 // intervalOf is the time between two pushes to give a reader, 0 where it must
 // be left to the environment.
-func intervalOf(configured time.Duration) time.Duration {
-	if ms, err := strconv.ParseInt(variable("OTEL_METRIC_EXPORT_INTERVAL"), 10, 64); err == nil && ms > 0 {
+func (c *choices) intervalOf(configured time.Duration) time.Duration {
+	const name = "OTEL_METRIC_EXPORT_INTERVAL"
+	if ms, err := strconv.ParseInt(variable(name), 10, 64); err == nil && ms > 0 {
+		c.note("metrics.interval", (time.Duration(ms) * time.Millisecond).String(), OriginEnv, name)
 		return 0
 	}
 	if configured == 0 {
-		return time.Minute
+		configured = time.Minute
 	}
+	c.file("metrics.interval", configured.String(), time.Minute.String())
 	return configured
 }

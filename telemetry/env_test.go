@@ -28,6 +28,11 @@ func TestPrecedence(t *testing.T) {
 		endpoint string
 		reports  int
 	}{
+		"logs: nothing":               {signal: signalLogs, protocol: protocolGRPC, endpoint: "http://localhost:4317"},
+		"logs: config":                {signal: signalLogs, config: Exporter{Exporters: []string{"otlp"}, Protocol: protocolHTTP}, to: []string{"otlp"}, protocol: protocolHTTP, endpoint: "http://localhost:4318/v1/logs"},
+		"logs: env":                   {signal: signalLogs, config: Exporter{Exporters: []string{"stdout"}}, env: []string{"OTEL_LOGS_EXPORTER", "otlp,console", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://e"}, to: []string{"otlp", "stdout"}, protocol: protocolGRPC},
+		"logs: no scrapes":            {signal: signalLogs, env: []string{"OTEL_LOGS_EXPORTER", "prometheus"}, protocol: protocolGRPC, endpoint: "http://localhost:4317", reports: 1},
+		"config: TLS by default":      {signal: signalLogs, config: Exporter{TLS: TLS{ServerName: "c"}}, protocol: protocolGRPC, endpoint: "https://localhost:4317"},
 		"traces: nothing":             {signal: signalTraces, protocol: protocolGRPC, endpoint: "http://localhost:4317"},
 		"metrics: nothing":            {signal: signalMetrics, to: []string{"prometheus"}, protocol: protocolGRPC, endpoint: "http://localhost:4317"},
 		"config":                      {signal: signalTraces, config: Exporter{Exporters: []string{"otlp", "stdout"}, Protocol: protocolHTTP, Endpoint: "http://c:1/base"}, to: []string{"otlp", "stdout"}, protocol: protocolHTTP, endpoint: "http://c:1/base/v1/traces"},
@@ -62,7 +67,11 @@ func TestPrecedence(t *testing.T) {
 				t.Setenv(test.env[i], test.env[i+1])
 			}
 			reports := 0
-			got := destinationOf(test.signal, test.config, func(error) { reports++ })
+			chosen := choices{report: func(error) { reports++ }}
+			got, err := chosen.destinationOf(test.signal, test.config)
+			if err != nil {
+				t.Fatal(err)
+			}
 			if !slices.Equal(got.exporters, test.to) || got.protocol != test.protocol || got.endpoint != test.endpoint || reports != test.reports {
 				t.Errorf("%+v, %d reports", got, reports)
 			}
@@ -79,7 +88,7 @@ func TestInterval(t *testing.T) {
 		{"", 0, time.Minute}, {"", time.Second, time.Second}, {"500", time.Second, 0}, {"nonsense", time.Second, time.Second}, {"-1", 0, time.Minute},
 	} {
 		t.Setenv("OTEL_METRIC_EXPORT_INTERVAL", test.env)
-		if got := intervalOf(test.config); got != test.want {
+		if got := new(choices).intervalOf(test.config); got != test.want {
 			t.Errorf("%q, %v: %v", test.env, test.config, got)
 		}
 	}
@@ -95,6 +104,13 @@ func TestNonsenseConfiguration(t *testing.T) {
 		"endpoint":         {Traces: Traces{Exporter: Exporter{Endpoint: "collector:4317"}}},
 		"endpoint's host":  {Traces: Traces{Exporter: Exporter{Endpoint: "http://"}}},
 		"endpoint at all":  {Traces: Traces{Exporter: Exporter{Endpoint: "http://[::"}}},
+		"compression":      {Logs: Logs{Exporter: Exporter{Compression: "zip"}}},
+		"export's timeout": {Logs: Logs{Exporter: Exporter{Timeout: -1}}},
+		"TLS in the clear": {Logs: Logs{Exporter: Exporter{Endpoint: "http://c", TLS: TLS{CAFile: "ca.pem"}}}},
+		"TLS without file": {Logs: Logs{Exporter: Exporter{Exporters: []string{"otlp"}, TLS: TLS{CAFile: "nowhere.pem"}}}},
+		"half a pair":      {Traces: Traces{Exporter: Exporter{Exporters: []string{"otlp"}, TLS: TLS{CertFile: "cert.pem"}}}},
+		"logs to scrape":   {Logs: Logs{Exporter: Exporter{Exporters: []string{"prometheus"}}}},
+		"temporality":      {Metrics: Metrics{Temporality: "eternal"}},
 		"ratio":            {Traces: Traces{SampleRatio: 1.5}},
 		"interval":         {Metrics: Metrics{Interval: -1}},
 		"timeout":          {ShutdownTimeout: -1},

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel/attribute"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -15,6 +16,7 @@ import (
 const (
 	signalTraces  = "traces"
 	signalMetrics = "metrics"
+	signalLogs    = "logs"
 )
 
 // exports counts what became of telemetry itself, and can cut short whatever
@@ -25,8 +27,8 @@ type exports struct {
 	ctx  context.Context // ends when exports are to be cut short
 	stop context.CancelFunc
 
-	ended, exported, failed     atomic.Int64 // spans
-	tracesFailed, metricsFailed atomic.Int64 // exports
+	spans, records                          fates
+	tracesFailed, metricsFailed, logsFailed atomic.Int64 // exports
 }
 
 func newExports() *exports {
@@ -36,12 +38,33 @@ func newExports() *exports {
 }
 
 func (e *exports) observe(o observation) {
-	result := func(word string) attribute.Set { return attribute.NewSet(labelResult.String(word)) }
-	o.int(telemetrySpans, e.ended.Load(), result("ended"))
-	o.int(telemetrySpans, e.exported.Load(), result("exported"))
-	o.int(telemetrySpans, e.failed.Load(), result("failed"))
-	o.int(telemetryErrors, e.tracesFailed.Load(), attribute.NewSet(labelSignal.String(signalTraces)))
-	o.int(telemetryErrors, e.metricsFailed.Load(), attribute.NewSet(labelSignal.String(signalMetrics)))
+	o.fates(telemetrySpans, "ended", &e.spans)
+	o.fates(telemetryRecords, "emitted", &e.records)
+	for signal, failed := range map[string]*atomic.Int64{
+		signalTraces: &e.tracesFailed, signalMetrics: &e.metricsFailed, signalLogs: &e.logsFailed,
+	} {
+		o.int(telemetryErrors, failed.Load(), attribute.NewSet(labelSignal.String(signal)))
+	}
+}
+
+// Stats is what became of telemetry itself.
+type Stats struct {
+	Spans, Records Fates
+	Failures       map[string]int64 // exports, by signal
+}
+
+// Stats returns what became of telemetry until now.
+func (t *Telemetry) Stats() Stats {
+	e := t.exports
+	return Stats{e.spans.read(), e.records.read(), map[string]int64{
+		signalTraces: e.tracesFailed.Load(), signalMetrics: e.metricsFailed.Load(), signalLogs: e.logsFailed.Load(),
+	}}
+}
+
+func (o observation) fates(name, offered string, f *fates) {
+	for word, n := range map[string]*atomic.Int64{offered: &f.offered, "dropped": &f.dropped, "exported": &f.exported, "failed": &f.failed} {
+		o.int(name, n.Load(), attribute.NewSet(labelResult.String(word)))
+	}
 }
 
 // cut is ctx, but ends with the exports too. The caller must call done.
@@ -51,36 +74,75 @@ func (e *exports) cut(ctx context.Context) (_ context.Context, done func()) {
 	return ctx, func() { release(); cancel() }
 }
 
-// spanQueue counts the spans that a processor is given.
+// spanQueue counts the spans that a processor is given, and gives it no more
+// than there is room for.
 type spanQueue struct {
 	sdktrace.SpanProcessor
-	*exports
+	room *room
 }
 
 // OnEnd implements sdktrace.SpanProcessor.
 func (q spanQueue) OnEnd(s sdktrace.ReadOnlySpan) {
-	if s.SpanContext().IsSampled() {
-		q.ended.Add(1)
+	if s.SpanContext().IsSampled() && q.room.take() {
+		q.SpanProcessor.OnEnd(s)
 	}
-	q.SpanProcessor.OnEnd(s)
 }
 
 // spanExporter counts the spans that leave.
 type spanExporter struct {
 	sdktrace.SpanExporter
 	*exports
+	room *room
 }
 
 // ExportSpans implements sdktrace.SpanExporter.
 func (x spanExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	ctx, done := x.cut(ctx)
 	defer done()
-	if err := x.SpanExporter.ExportSpans(ctx, spans); err != nil {
+	err := x.SpanExporter.ExportSpans(ctx, spans)
+	x.room.leave(len(spans), err)
+	if err != nil {
 		x.tracesFailed.Add(1)
-		x.failed.Add(int64(len(spans)))
 		return fmt.Errorf("telemetry: export of traces: %w", err)
 	}
-	x.exported.Add(int64(len(spans)))
+	return nil
+}
+
+// logQueue counts the records that a processor is given, and gives it no more
+// than there is room for.
+type logQueue struct {
+	sdklog.Processor
+	room *room
+}
+
+// OnEmit implements sdklog.Processor.
+func (q logQueue) OnEmit(ctx context.Context, r *sdklog.Record) error {
+	if !q.room.take() {
+		return nil
+	}
+	return q.Processor.OnEmit(ctx, r)
+}
+
+// logExporter counts the records that leave.
+type logExporter struct {
+	sdklog.Exporter
+	*exports
+	room *room
+}
+
+// Export implements sdklog.Exporter.
+func (x logExporter) Export(ctx context.Context, records []sdklog.Record) error {
+	if len(records) == 0 { // as at the end
+		return nil
+	}
+	ctx, done := x.cut(ctx)
+	defer done()
+	err := x.Exporter.Export(ctx, records)
+	x.room.leave(len(records), err)
+	if err != nil {
+		x.logsFailed.Add(1)
+		return fmt.Errorf("telemetry: export of logs: %w", err)
+	}
 	return nil
 }
 

@@ -5,11 +5,13 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"go.opentelemetry.io/otel"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -27,6 +29,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type rig struct {
 	*Telemetry
 	spans  *tracetest.InMemoryExporter
+	logs   *memoryLogs
 	reader *sdkmetric.ManualReader
 	source *fakeSource
 }
@@ -60,13 +63,15 @@ func trusting() Config {
 
 func newRig(t testing.TB, c Config) *rig {
 	t.Helper()
-	r := &rig{spans: tracetest.NewInMemoryExporter(), reader: sdkmetric.NewManualReader(), source: new(fakeSource)}
+	r := &rig{logs: new(memoryLogs), spans: tracetest.NewInMemoryExporter(), reader: sdkmetric.NewManualReader(), source: new(fakeSource)}
 	e := newExports()
 	p := pipeline{
-		exports:    e,
-		readers:    []sdkmetric.Reader{r.reader},
-		processors: []sdktrace.SpanProcessor{spanQueue{sdktrace.NewSimpleSpanProcessor(spanExporter{r.spans, e}), e}},
+		exports: e,
+		readers: []sdkmetric.Reader{r.reader},
 	}
+	spans, records := newRoom(defaultQueue, &e.spans), newRoom(defaultQueue, &e.records)
+	p.processors = []sdktrace.SpanProcessor{spanQueue{sdktrace.NewSimpleSpanProcessor(spanExporter{r.spans, e, spans}), spans}}
+	p.queues = []sdklog.Processor{logQueue{sdklog.NewSimpleProcessor(logExporter{r.logs, e, records}), records}}
 	about, err := newResource(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -86,6 +91,32 @@ func newRig(t testing.TB, c Config) *rig {
 		}
 	})
 	return r
+}
+
+// memoryLogs keeps log records.
+type memoryLogs struct {
+	mu  sync.Mutex
+	all []sdklog.Record
+}
+
+func (m *memoryLogs) Export(_ context.Context, records []sdklog.Record) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range records {
+		m.all = append(m.all, r.Clone())
+	}
+	return nil
+}
+
+func (m *memoryLogs) Shutdown(context.Context) error   { return nil }
+func (m *memoryLogs) ForceFlush(context.Context) error { return nil }
+
+// take is what was kept, and keeps nothing of it.
+func (m *memoryLogs) take() (all []sdklog.Record) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all, m.all = m.all, nil
+	return all
 }
 
 // collect reads all metrics, by name.

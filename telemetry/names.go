@@ -20,6 +20,24 @@ const (
 	keyZone        = attribute.Key("outrigger.backend.zone")  // on metrics too
 )
 
+// Attributes of our own events.
+const (
+	keyBackendState  = attribute.Key("outrigger.backend.state")
+	keyBackendBefore = attribute.Key("outrigger.backend.previous_state")
+	keyRule          = attribute.Key("outrigger.rule")
+	keyReason        = attribute.Key("outrigger.reason")
+	keyState         = attribute.Key("outrigger.state")
+	keyUsable        = attribute.Key("outrigger.backend.usable")
+	keyBackends      = attribute.Key("outrigger.backend.count")
+	keyUpstreams     = attribute.Key("outrigger.upstream.count")
+	keyIndex         = attribute.Key("outrigger.discovery.index")
+	keyAge           = attribute.Key("outrigger.discovery.age")
+	keyMissing       = attribute.Key("outrigger.discovery.missing")
+	keyService       = attribute.Key("outrigger.discovery.service") // on metrics too
+	keyInstance      = attribute.Key("outrigger.registration.id")
+	keyErrorMessage  = attribute.Key("outrigger.error.message")
+)
+
 // Attributes of our own metrics.
 const (
 	labelState    = attribute.Key("state")
@@ -68,6 +86,8 @@ const (
 	backendShare          = "outrigger.backend.share"
 	backendLatency        = "outrigger.backend.latency.ewma"
 	backendShadowRequests = "outrigger.backend.shadow.requests"
+	backendChanges        = "outrigger.backend.state_changes"
+	panicChanges          = "outrigger.panic.state_changes"
 	picks                 = "outrigger.picks"
 	shadowPicks           = "outrigger.shadow.picks"
 	shadowImbalance       = "outrigger.shadow.imbalance"
@@ -87,10 +107,17 @@ const (
 	discoveryMissing      = "outrigger.discovery.missing"
 	discoveryResets       = "outrigger.discovery.index.resets"
 	discoveryFreshness    = "outrigger.discovery.freshness.changes"
+	discoveryChanges      = "outrigger.discovery.changes"
+	discoveryHolds        = "outrigger.discovery.hold.changes"
+	discoveryWatches      = "outrigger.discovery.state_changes"
+	discoveryWatchAge     = "outrigger.discovery.watch.staleness"
 	discoveryPropagation  = "outrigger.discovery.propagation.duration"
+	registrationChanges   = "outrigger.registration.state_changes"
 	configReloads         = "outrigger.config.reloads"
 	configLastSuccess     = "outrigger.config.last_success.time"
+	accessLogLines        = "outrigger.access_log.lines"
 	telemetrySpans        = "outrigger.telemetry.spans"
+	telemetryRecords      = "outrigger.telemetry.log_records"
 	telemetryErrors       = "outrigger.telemetry.errors"
 	buildInfo             = "outrigger.build.info"
 )
@@ -100,6 +127,7 @@ const (
 	unitSeconds     = "s"
 	unitRequests    = "{request}"
 	unitConnections = "{connection}"
+	unitChanges     = "{change}"
 	unitShare       = "{share}"     // 0 to 1
 	unitImbalance   = "{imbalance}" // from 1, which is even
 )

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 )
 
 // scrape asks t for metrics as a client that accepts what is given.
@@ -21,6 +23,34 @@ func scrape(t testing.TB, tel *Telemetry, accept string) (code int, body string)
 	w := httptest.NewRecorder()
 	tel.Handler().ServeHTTP(w, r)
 	return w.Code, w.Body.String()
+}
+
+// Durations of sampled requests lead to their traces.
+func TestExemplarsOfAScrape(t *testing.T) {
+	rig := newRig(t, trusting())
+	reader, handler, err := newScrape(rig.report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := pipeline{exports: newExports(), readers: []sdkmetric.Reader{reader}, processors: rig.processors, scrape: handler}
+	tel, err := assemble(Config{Traces: trusting().Traces, ShutdownTimeout: time.Second}, nil, nil, p, rig.report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	carry(tel.Observer("web", nil), request("GET", "http://web.local/", "traceparent", sampledParent), good)
+	_, body := scrape(t, tel, "application/openmetrics-text; version=1.0.0")
+	if !regexp.MustCompile(`http_server_request_duration_seconds_bucket\{.*\} 1 # \{.*trace_id="` + callersTrace + `".*\}`).MatchString(body) {
+		t.Errorf("no exemplar:\n%s", body)
+	}
+	if _, body := scrape(t, tel, ""); strings.Contains(body, "trace_id") {
+		t.Error("an exemplar where the format has no place for one")
+	}
+	if !strings.Contains(body, "\ngo_schedule_duration_seconds_count") {
+		t.Error("no scheduling latencies of the runtime")
+	}
+	if err := tel.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestScrape(t *testing.T) {

@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// shutdownTimeout is the bound on Shutdown where none is configured.
+const shutdownTimeout = 5 * time.Second
+
 // Shutdown sends what is still there, and returns when that is done, when
 // Config.ShutdownTimeout is over or when ctx ends, whatever a collector does.
 // The error says what could not be sent. Only the first call does anything;
@@ -31,38 +34,45 @@ func (t *Telemetry) shutdown(ctx context.Context) error {
 	defer t.exports.stop()
 	hanging := time.AfterFunc(t.timeout-t.timeout/10, t.exports.stop)
 	defer hanging.Stop()
-	failed := t.exports.failed.Load()
+	spans, records := t.exports.spans.failed.Load(), t.exports.records.failed.Load()
 	done := make(chan error, 1)
 	go func() { done <- t.flush(ctx, t.timeout/2) }()
+	var err error
 	select {
-	case err := <-done:
-		// The SDK has told of each failure already, but not returned it.
-		if n := t.exports.failed.Load() - failed; n > 0 {
-			err = errors.Join(err, fmt.Errorf("%d spans could not be sent", n))
-		}
-		return err
+	case err = <-done:
 	case <-ctx.Done():
-		return ctx.Err()
+		err = ctx.Err()
 	}
+	// The SDK has told of each failure already, but not returned it.
+	spans = t.exports.spans.failed.Load() - spans + t.exports.spans.waiting()
+	records = t.exports.records.failed.Load() - records + t.exports.records.waiting()
+	if spans > 0 || records > 0 {
+		err = errors.Join(err, fmt.Errorf("%d spans and %d log records could not be sent", spans, records))
+	}
+	return err
 }
 
-// flush ends the traces and then the metrics, which count what became of the
-// traces; when these take longer than patience, metrics do not wait for them.
+// flush ends the traces and the logs and then the metrics, which count what
+// became of both; when these take longer than patience, metrics do not wait for
+// them.
 func (p pipeline) flush(ctx context.Context, patience time.Duration) error {
-	traces := make(chan error, 1)
+	counted := make(chan error, 1)
 	go func() {
 		var ends []func(context.Context) error
 		for _, processor := range p.processors {
 			ends = append(ends, processor.Shutdown)
 		}
-		traces <- endAll(ctx, ends)
+		for _, queue := range p.queues {
+			ends = append(ends, queue.Shutdown)
+		}
+		counted <- endAll(ctx, ends)
 	}()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	var errs []error
 	select {
-	case err := <-traces:
-		errs, traces = append(errs, err), nil
+	case err := <-counted:
+		errs, counted = append(errs, err), nil
 	case <-timer.C:
 	}
 	var ends []func(context.Context) error
@@ -70,8 +80,8 @@ func (p pipeline) flush(ctx context.Context, patience time.Duration) error {
 		ends = append(ends, reader.Shutdown)
 	}
 	errs = append(errs, endAll(ctx, ends))
-	if traces != nil {
-		errs = append(errs, <-traces)
+	if counted != nil {
+		errs = append(errs, <-counted)
 	}
 	return errors.Join(errs...)
 }

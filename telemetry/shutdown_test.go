@@ -7,22 +7,26 @@ import (
 	"testing/synctest"
 	"time"
 
+	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
 // An exporter that heeds nothing keeps Shutdown no longer than the rest.
 func TestShutdownOfADeafExporter(t *testing.T) {
-	for _, signal := range []string{signalTraces, signalMetrics} {
+	for _, signal := range []string{signalTraces, signalMetrics, signalLogs} {
 		t.Run(signal, func(t *testing.T) {
 			release := make(chan struct{})
 			e := newExports()
 			deaf := func(context.Context) error { <-release; return nil }
 			p := pipeline{exports: e}
-			if signal == signalTraces {
+			switch signal {
+			case signalTraces:
 				p.processors = append(p.processors, endlessProcessor{end: deaf})
-			} else {
+			case signalMetrics:
 				p.readers = append(p.readers, endlessReader{Reader: sdkmetric.NewManualReader(), end: deaf})
+			default:
+				p.queues = append(p.queues, endlessQueue{end: deaf})
 			}
 			tel := &Telemetry{pipeline: p, report: new(reporter), timeout: 100 * time.Millisecond}
 			start := time.Now()
@@ -69,7 +73,14 @@ func TestShutdownSharesTheTime(t *testing.T) {
 	})
 }
 
-// endlessProcessor and endlessReader end when end does.
+type endlessQueue struct {
+	sdklog.Processor
+	end func(context.Context) error
+}
+
+func (q endlessQueue) Shutdown(ctx context.Context) error { return q.end(ctx) }
+
+// endlessProcessor and its like end when end does.
 type endlessProcessor struct {
 	sdktrace.SpanProcessor
 	end func(context.Context) error

@@ -48,13 +48,22 @@ type Catalog struct {
 
 	Suspected, Confirmed, Rejected int64 // answers that were doubted, and what became of that
 
-	Aged map[string]int64 // changes of the freshness, by what it became
+	Watches []Watch // each service that is looked for, in order of preference
 }
+
+// Watch is one service that is looked for in the catalog.
+type Watch struct {
+	Service string
+	Age     time.Duration // since its last good answer, or without one since its first failure
+}
+
+// AccessLog counts the lines of the access log.
+type AccessLog struct{ Written, Dropped, Failed int64 }
 
 // AgentState is what there is to know of the agent itself.
 type AgentState struct {
-	ReloadsGood, ReloadsBad int64         // of the configuration
-	LastReload              time.Time     // when the configuration in force was taken; zero: not known
-	ProbesLate              time.Duration // how late probes begin for want of budget, smoothed
-	ProbesSkipped           int64         // since requests had proved the same
+	LastReload    time.Time     // when the configuration in force was taken; zero: not known
+	ProbesLate    time.Duration // how late probes begin for want of budget, smoothed
+	ProbesSkipped int64         // since requests had proved the same
+	AccessLog     *AccessLog    // nil: there is none
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -29,6 +31,9 @@ type Telemetry struct {
 	upstreams upstreams
 	tracing   *tracing // nil: off
 	metrics   *meters  // nil: off
+	logging   *logging // nil: off
+	tally     tally
+	settings  []Setting
 	report    *reporter
 	timeout   time.Duration
 	epoch     time.Time
@@ -40,6 +45,7 @@ type Telemetry struct {
 type pipeline struct {
 	processors []sdktrace.SpanProcessor
 	readers    []sdkmetric.Reader
+	queues     []sdklog.Processor
 	scrape     http.Handler // nil: no prometheus
 	exports    *exports
 }
@@ -54,33 +60,69 @@ func Setup(ctx context.Context, c Config, s Source) (*Telemetry, error) {
 		return nil, err
 	}
 	if c.ShutdownTimeout == 0 {
-		c.ShutdownTimeout = 5 * time.Second
+		c.ShutdownTimeout = shutdownTimeout
 	}
 	report := &reporter{to: c.OnError}
-	if sdkDisabled() {
-		return assemble(c, s, nil, pipeline{exports: newExports()}, report)
+	chosen := choices{report: report.Handle}
+	if chosen.disabled() {
+		t, err := assemble(c, s, nil, pipeline{exports: newExports()}, report)
+		t.settings = chosen.made
+		return t, err
 	}
 	otel.SetErrorHandler(report)
 	if variable("OTEL_CONFIG_FILE") != "" {
 		report.Handle(errors.New("telemetry: OTEL_CONFIG_FILE is not read here; use the other OTEL_* variables or the agent's configuration"))
 	}
-	traces := destinationOf(signalTraces, c.Traces.Exporter, report.Handle)
-	metrics := destinationOf(signalMetrics, c.Metrics.Exporter, report.Handle)
 	about, err := newResource(ctx, c)
 	if err != nil {
 		report.Handle(fmt.Errorf("telemetry: resource: %w", err))
 	}
-	p := pipeline{exports: newExports()}
-	p.readers, p.scrape, err = newReaders(ctx, metrics, intervalOf(c.Metrics.Interval), p.exports, os.Stdout, report)
-	if err == nil {
-		p.processors, err = newSpanProcessors(ctx, traces, p.exports, os.Stdout)
-	}
+	chosen.resource(c)
+	p, err := chosen.pipeline(ctx, c, report)
 	if err != nil {
 		p.exports.stop()
 		return nil, errors.Join(err, p.flush(ctx, 0))
 	}
-	return assemble(c, s, about, p, report)
+	chosen.file("shutdown_timeout", c.ShutdownTimeout.String(), shutdownTimeout.String())
+	t, err := assemble(c, s, about, p, report)
+	if err != nil {
+		return nil, err
+	}
+	t.settings = chosen.made
+	return t, nil
 }
+
+// pipeline makes what carries each signal away. With an error it has what was
+// made until then.
+func (c *choices) pipeline(ctx context.Context, config Config, report *reporter) (p pipeline, err error) {
+	p.exports = newExports()
+	traces, err := c.destinationOf(signalTraces, config.Traces.Exporter)
+	if err != nil {
+		return p, err
+	}
+	size := c.traces(config.Traces, traces)
+	metrics, err := c.destinationOf(signalMetrics, config.Metrics.Exporter)
+	if err != nil {
+		return p, err
+	}
+	push := c.pushing(config.Metrics, metrics)
+	logs, err := c.destinationOf(signalLogs, config.Logs.Exporter)
+	if err != nil {
+		return p, err
+	}
+	room := c.logs(config.Logs, logs)
+	if p.readers, p.scrape, err = newReaders(ctx, metrics, push, p.exports, os.Stdout, report); err != nil {
+		return p, err
+	}
+	if p.processors, err = newSpanProcessors(ctx, traces, size, p.exports, os.Stdout); err != nil {
+		return p, err
+	}
+	p.queues, err = newLogProcessors(ctx, logs, room, p.exports, os.Stdout)
+	return p, err
+}
+
+// Settings are what telemetry goes by.
+func (t *Telemetry) Settings() []Setting { return slices.Clone(t.settings) }
 
 // assemble puts the instruments and the tracer on p.
 func assemble(c Config, s Source, about *resource.Resource, p pipeline, report *reporter) (*Telemetry, error) {
@@ -92,6 +134,9 @@ func assemble(c Config, s Source, about *resource.Resource, p pipeline, report *
 	}
 	if len(p.processors) > 0 {
 		t.trace(c, about)
+	}
+	if len(p.queues) > 0 {
+		t.logging = newLogging(c, about, p.queues)
 	}
 	return t, nil
 }
@@ -112,7 +157,7 @@ func (t *Telemetry) measure(c Config, s Source, about *resource.Resource) error 
 	if err != nil {
 		return err
 	}
-	all := &collector{source: s, observed: &t.upstreams, exports: t.exports, build: buildOf(c), ledger: make(ledger), meters: made}
+	all := &collector{source: s, observed: &t.upstreams, exports: t.exports, tally: &t.tally, build: buildOf(c), ledger: make(ledger), meters: made}
 	if _, err := meter.RegisterCallback(all.collect, made.observables()...); err != nil {
 		return fmt.Errorf("telemetry: %w", err)
 	}

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -10,11 +11,12 @@ import (
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/exporters/stdout/stdouttrace"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"google.golang.org/grpc/credentials"
 )
 
-// newSpanProcessors makes a queue for each exporter. None ever blocks: what
-// finds no room in a queue (OTEL_BSP_MAX_QUEUE_SIZE, 2048) is dropped.
-func newSpanProcessors(ctx context.Context, d destination, e *exports, stdout io.Writer) ([]sdktrace.SpanProcessor, error) {
+// newSpanProcessors makes a queue of a size for each exporter. None ever
+// blocks: what finds no room is dropped, and counted.
+func newSpanProcessors(ctx context.Context, d destination, size int, e *exports, stdout io.Writer) ([]sdktrace.SpanProcessor, error) {
 	var exporters []sdktrace.SpanExporter
 	for _, name := range d.exporters {
 		exporter, err := newSpanExporter(ctx, name, d, stdout)
@@ -28,7 +30,8 @@ func newSpanProcessors(ctx context.Context, d destination, e *exports, stdout io
 	}
 	processors := make([]sdktrace.SpanProcessor, len(exporters))
 	for i, exporter := range exporters {
-		processors[i] = spanQueue{sdktrace.NewBatchSpanProcessor(spanExporter{exporter, e}), e}
+		room := newRoom(size, &e.spans)
+		processors[i] = spanQueue{sdktrace.NewBatchSpanProcessor(spanExporter{exporter, e, room}, sdktrace.WithMaxQueueSize(size)), room}
 	}
 	return processors, nil
 }
@@ -39,15 +42,21 @@ func newSpanExporter(ctx context.Context, name string, d destination, stdout io.
 	case name == exporterStdout:
 		return stdouttrace.New(stdouttrace.WithWriter(stdout))
 	case d.protocol == protocolHTTP:
-		var options []otlptracehttp.Option
-		if d.endpoint != "" {
-			options = append(options, otlptracehttp.WithEndpointURL(d.endpoint))
-		}
-		return otlptracehttp.New(ctx, options...)
+		return otlptracehttp.New(ctx, otlpOptions[otlptracehttp.Option]{
+			endpoint: otlptracehttp.WithEndpointURL,
+			gzip:     otlptracehttp.WithCompression(otlptracehttp.GzipCompression),
+			headers:  otlptracehttp.WithHeaders,
+			timeout:  otlptracehttp.WithTimeout,
+			tls:      otlptracehttp.WithTLSClientConfig,
+		}.of(d)...)
 	}
-	var options []otlptracegrpc.Option
-	if d.endpoint != "" {
-		options = append(options, otlptracegrpc.WithEndpointURL(d.endpoint))
-	}
-	return otlptracegrpc.New(ctx, options...)
+	return otlptracegrpc.New(ctx, otlpOptions[otlptracegrpc.Option]{
+		endpoint: otlptracegrpc.WithEndpointURL,
+		gzip:     otlptracegrpc.WithCompressor(compressionGzip),
+		headers:  otlptracegrpc.WithHeaders,
+		timeout:  otlptracegrpc.WithTimeout,
+		tls: func(c *tls.Config) otlptracegrpc.Option {
+			return otlptracegrpc.WithTLSCredentials(credentials.NewTLS(c))
+		},
+	}.of(d)...)
 }

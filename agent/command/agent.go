@@ -67,7 +67,7 @@ func (r runner) run(ctx context.Context, hangup <-chan os.Signal) int {
 	if problems.HasErrors() {
 		return exitError
 	}
-	logger := hclog.New(&hclog.LoggerOptions{
+	logger := hclog.NewInterceptLogger(&hclog.LoggerOptions{
 		Name: "outrigger", Level: hclog.LevelFromString(c.Agent.LogLevel),
 		Output: r.env.Stderr, JSONFormat: c.Agent.LogFormat == "json",
 	})
@@ -116,6 +116,7 @@ func (r runner) load() (c config.Config, problems config.Diagnostics) {
 
 func (r runner) reload(a *agent.Agent, logger hclog.Logger) {
 	logger.Info("reloading the configuration")
+	a.Reopen()
 	c, problems := r.load()
 	for _, p := range problems {
 		log := logger.Error
@@ -126,12 +127,7 @@ func (r runner) reload(a *agent.Agent, logger hclog.Logger) {
 	}
 	if problems.HasErrors() {
 		a.ReloadFailed(problems)
-		logger.Error("the configuration has mistakes; the one before stays in force")
 		return
 	}
-	if err := a.Reload(c); err != nil {
-		logger.Error("the new configuration cannot be put in force; the one before stays", "error", err)
-		return
-	}
-	logger.Info("the new configuration is in force", "upstreams", len(c.Upstreams))
+	_ = a.Reload(c) // which logs what comes of it
 }

@@ -38,7 +38,7 @@ func commands() []command {
 	return []command{
 		{"agent", "-config PATH … | -dev", "run the sidecar until SIGTERM; SIGHUP reloads", runAgent},
 		{"validate", "PATH …", "check configuration and print every problem", validate},
-		{"status", "[-json]", "show each upstream of the running agent", status},
+		{"status", "[-telemetry] [-json]", "show each upstream of the running agent, or its telemetry", status},
 		{"explain", "UPSTREAM [-v | -json]", "show why each backend gets the traffic it gets", explain},
 		{"dev-catalog", "[-listen ADDR]", "run a light Consul alone, for a laptop or a CI job", devCatalog},
 		{"version", "[-json]", "show which program this is", version},

@@ -11,12 +11,26 @@ import (
 func status(ctx context.Context, env Env, args []string) int {
 	flags, parse := newFlags(env, "status")
 	asJSON, admin := flags.Bool("json", false, "print the agent's JSON"), adminFlag(env, flags)
+	ofTelemetry := flags.Bool("telemetry", false, "show what traces, metrics and logs go by, who said so, and what was lost")
 	rest, code, ok := parse(args)
 	switch {
 	case !ok:
 		return code
 	case len(rest) > 0:
 		return misuse(env, flags, "unexpected %q", rest[0])
+	}
+	if *ofTelemetry {
+		var s agent.TelemetryStatus
+		raw, err := ask(ctx, *admin, "/v1/telemetry", &s)
+		switch {
+		case err != nil:
+			return failed(env, err)
+		case *asJSON:
+			_, _ = env.Stdout.Write(raw)
+		default:
+			showTelemetry(env.Stdout, s, coloured(env, env.Stdout))
+		}
+		return exitOK
 	}
 	var s agent.Status
 	raw, err := ask(ctx, *admin, "/v1/status", &s)

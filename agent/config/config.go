@@ -55,7 +55,7 @@ type Consul struct {
 	TLS         TLS
 }
 
-// TLS names the files for TLS to Consul.
+// TLS names the files for TLS to Consul or a collector.
 type TLS struct {
 	CAFile             string
 	CertFile           string
@@ -74,6 +74,7 @@ type Telemetry struct {
 	Traces          Traces
 	Metrics         Metrics
 	Logs            Logs
+	AccessLog       AccessLog
 	ShutdownTimeout time.Duration // the bound on the last flush
 }
 
@@ -83,6 +84,11 @@ type Exporter struct {
 	Exporters []string // otlp, stdout, none; metrics also prometheus
 	Protocol  string   // otlp: grpc or http/protobuf
 	Endpoint  string   // otlp: a URL; "" means the protocol's default on localhost
+
+	Compression string            // otlp: none or gzip
+	Headers     map[string]string // otlp: that go with every export
+	Timeout     time.Duration     // otlp: of one export
+	TLS         TLS               // otlp, by an https endpoint
 }
 
 // Traces is the block about spans.
@@ -95,12 +101,28 @@ type Traces struct {
 // Metrics is the block about metrics.
 type Metrics struct {
 	Exporter
-	Interval time.Duration // between two pushes; scrapes have none
+	Interval    time.Duration // between two pushes; scrapes have none
+	Temporality string        // otlp: cumulative, delta or lowmemory
 }
 
-// Logs is the block about what is logged; the log itself goes to standard error.
+// Logs is the block about events, and about lines of the log beside standard
+// error.
 type Logs struct {
-	Exporters []string // none
+	Exporter
+	Level string // the least of lines that go along: trace to error, or off
+}
+
+// AccessLog is the block about a line for each request.
+type AccessLog struct {
+	Format          string        // off, json, common or a format string, see accesslog.Parse
+	Output          string        // stdout, stderr or the path of a file
+	Sample          float64       // share of requests that have a line, 0 to 1
+	Status          []StatusRange // of requests that have one whatever the share is
+	MinDuration     time.Duration // of such requests; 0: not for this
+	Retried         bool          // likewise
+	RequestHeaders  []string      // that json has
+	ResponseHeaders []string
+	Buffer          int // bytes of lines that may wait to be written
 }
 
 // Registration is the app that the agent stands beside, as others find it in

@@ -152,7 +152,7 @@ func (d *decoder) readBlock(parent *block, c child, found *hclsyntax.Block) {
 }
 
 // secretLine finds lines that are not to be printed, whatever is wrong in them.
-var secretLine = regexp.MustCompile(`\b(token\s*=|header\s*=\s*\{)`)
+var secretLine = regexp.MustCompile(`\b(token\s*=|headers?\s*=\s*\{)`)
 
 // report adds a problem at a place in the files.
 func (d *decoder) report(s Severity, at hcl.Range, summary, detail string) {

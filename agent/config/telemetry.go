@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -14,6 +15,7 @@ func (t *Telemetry) spec() spec {
 			one("traces", t.Traces.spec),
 			one("metrics", t.Metrics.spec),
 			one("logs", t.Logs.spec),
+			one("access_log", t.AccessLog.spec),
 		},
 	}
 }
@@ -30,15 +32,18 @@ func (t *Traces) spec() spec {
 func (m *Metrics) spec() spec {
 	s := m.Exporter.spec([]string{"prometheus"}, "prometheus", "otlp", "stdout", "none")
 	s.fields = append(s.fields,
+		text("temporality", &m.Temporality, "cumulative", oneOf("cumulative", "delta", "lowmemory")),
 		duration("interval", &m.Interval, time.Minute, atLeast(10*time.Millisecond)),
 	)
 	return s
 }
 
 func (l *Logs) spec() spec {
-	return spec{fields: []field{
-		list("exporters", &l.Exporters, nil, parseText, oneOf("none")),
-	}}
+	s := l.Exporter.spec(nil, "otlp", "stdout", "none")
+	s.fields = append(s.fields,
+		text("level", &l.Level, "off", oneOf("off", "trace", "debug", "info", "warn", "error")),
+	)
+	return s
 }
 
 func (e *Exporter) spec(byDefault []string, kinds ...string) spec {
@@ -47,7 +52,11 @@ func (e *Exporter) spec(byDefault []string, kinds ...string) spec {
 			list("exporters", &e.Exporters, byDefault, parseText, oneOf(kinds...)),
 			text("protocol", &e.Protocol, "grpc", oneOf("grpc", "http/protobuf")),
 			text("endpoint", &e.Endpoint, "", orEmpty(webURL)),
+			text("compression", &e.Compression, "none", oneOf("none", "gzip")),
+			bind("headers", &e.Headers, nil, parseTexts, headers),
+			duration("timeout", &e.Timeout, 10*time.Second, atLeast(time.Millisecond)),
 		},
+		blocks: []child{one("tls", e.TLS.spec)},
 		done: func(b *block) {
 			distinct := slices.Compact(slices.Sorted(slices.Values(e.Exporters)))
 			switch {
@@ -55,6 +64,9 @@ func (e *Exporter) spec(byDefault []string, kinds ...string) spec {
 				b.reject("exporters", "exporters names one twice", "name each once")
 			case slices.Contains(distinct, "none") && len(distinct) > 1:
 				b.reject("exporters", "exporters has none beside others", `write ["none"] or remove it`)
+			}
+			if e.TLS != (TLS{}) && strings.HasPrefix(e.Endpoint, "http://") && b.sound("endpoint") {
+				b.reject("endpoint", "endpoint is without TLS, and a tls block is there", "write https:// or remove the block")
 			}
 		},
 	}

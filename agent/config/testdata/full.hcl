@@ -35,18 +35,63 @@ telemetry {
   traces {
     exporters      = ["otlp", "stdout"]
     protocol       = "http/protobuf"
-    endpoint       = "http://127.0.0.1:4318"
+    endpoint       = "https://127.0.0.1:4318"
+    compression    = "gzip"
+    headers        = { api-key = "1" }
+    timeout        = "11s"
     sample_ratio   = 0.25
     trust_incoming = false
+    tls {
+      ca_file              = "t-ca.pem"
+      cert_file            = "t-cert.pem"
+      key_file             = "t-key.pem"
+      server_name          = "t-collector"
+      insecure_skip_verify = true
+    }
   }
   metrics {
-    exporters = ["prometheus", "otlp"]
-    protocol  = "http/protobuf"
-    endpoint  = "https://collector.internal/v1"
-    interval  = "62s"
+    exporters   = ["prometheus", "otlp"]
+    protocol    = "http/protobuf"
+    endpoint    = "https://collector.internal/v1"
+    compression = "gzip"
+    headers     = { api-key = "2" }
+    timeout     = "12s"
+    interval    = "62s"
+    temporality = "delta"
+    tls {
+      ca_file              = "m-ca.pem"
+      cert_file            = "m-cert.pem"
+      key_file             = "m-key.pem"
+      server_name          = "m-collector"
+      insecure_skip_verify = true
+    }
   }
   logs {
-    exporters = ["none"]
+    exporters   = ["stdout", "otlp"]
+    protocol    = "http/protobuf"
+    endpoint    = "https://collector.internal/logs"
+    compression = "gzip"
+    headers     = { api-key = "3" }
+    timeout     = "13s"
+    level       = "warn"
+    tls {
+      ca_file              = "l-ca.pem"
+      cert_file            = "l-cert.pem"
+      key_file             = "l-key.pem"
+      server_name          = "l-collector"
+      insecure_skip_verify = true
+    }
+  }
+  access_log {
+    format           = "json"
+    output           = "/var/log/outrigger/access.log"
+    sample           = 0.01
+    status           = ["404", "500-599"]
+    min_duration     = "750ms"
+    retried          = true
+    request_headers  = ["User-Agent", "X-Request-ID"]
+    response_headers = ["Content-Type"]
+    buffer           = "2MiB"
   }
 }
 service "shop" {
