@@ -69,7 +69,9 @@ func startAgent(t *testing.T) *running {
 		}
 		return nil
 	})
-	var status struct{ Upstreams []struct{ Name, Listen string } }
+	var status struct {
+		Upstreams []struct{ Name, Listen string }
+	}
 	if err := json.Unmarshal(ask(t, http.MethodGet, "http://"+r.admin+"/v1/status"), &status); err != nil {
 		t.Fatal(err)
 	}
@@ -121,6 +123,7 @@ func (r *running) use(ctx context.Context) {
 		call("shop", "/")
 		call("lost", "/")
 		call("bank", "/") // a stream of bytes like any other
+		call("safe", "/")
 		call("shop", fmt.Sprintf("/status/%d", 200+round%300)) // more than there is room for, none of which is a failure
 		if round%50 == 0 {
 			var wg sync.WaitGroup

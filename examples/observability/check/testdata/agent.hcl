@@ -69,3 +69,10 @@ upstream "bank" {
   protocol = "tcp"
   server "b1" { address = "STORE" }
 }
+
+# And nobody either, by TCP.
+upstream "safe" {
+  listen   = "127.0.0.1:0"
+  protocol = "tcp"
+  server "f1" { address = "NOBODY" }
+}
