@@ -29,27 +29,34 @@ type running struct {
 	upstreams map[string]string // addresses by name
 }
 
-// startAgent builds the program, starts it and returns once it is ready.
-func startAgent(t *testing.T) *running {
+// build builds the program.
+func build(t *testing.T) (program string) {
 	t.Helper()
-	dir := t.TempDir()
-	program := filepath.Join(dir, "outrigger")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".")
-	build.Dir = repository
-	if out, err := build.CombinedOutput(); err != nil {
+	program = filepath.Join(t.TempDir(), "outrigger")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".")
+	cmd.Dir = repository
+	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	return program
+}
+
+// startAgent starts an agent and returns once it is ready.
+func startAgent(t *testing.T) *running {
+	t.Helper()
+	dir, program, store := t.TempDir(), build(t), startStore(t)
 	text, err := os.ReadFile("testdata/agent.hcl")
 	if err != nil {
 		t.Fatal(err)
 	}
-	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	// Who calls from a port does not listen there, and nobody else can.
+	caller, err := net.Dial("tcp", store)
 	if err != nil {
 		t.Fatal(err)
 	}
-	nobody.Close()
+	t.Cleanup(func() { caller.Close() })
 	config := strings.NewReplacer(
-		"STORE", startStore(t), "NOBODY", nobody.Addr().String(), "ACCESS_LOG", filepath.ToSlash(filepath.Join(dir, "access.log")),
+		"STORE", store, "NOBODY", caller.LocalAddr().String(), "ACCESS_LOG", filepath.ToSlash(filepath.Join(dir, "access.log")),
 	).Replace(string(text))
 	path := filepath.Join(dir, "agent.hcl")
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
@@ -135,13 +142,14 @@ func (r *running) use(ctx context.Context) {
 	}
 }
 
-// emitted is the series that an agent has at this moment.
+// emitted is the series that an agent has at this moment, asked as Prometheus 3
+// asks, to which names with dots could be told as well.
 func emitted(t *testing.T, admin string) vocabulary {
 	t.Helper()
 	v := make(vocabulary)
 	series := regexp.MustCompile(`(?m)^([a-z_]+)(?:\{(.*)\})? [^ ]+$`)
 	label := regexp.MustCompile(`(\w+)="(?:[^"\\]|\\.)*"`)
-	for _, s := range series.FindAllStringSubmatch(string(ask(t, http.MethodGet, "http://"+admin+"/metrics")), -1) {
+	for _, s := range series.FindAllStringSubmatch(string(ask(t, http.MethodGet, "http://"+admin+"/metrics", "text/plain;version=1.0.0;escaping=allow-utf-8")), -1) {
 		if v[s[1]] == nil {
 			v[s[1]] = setOf(scraped...)
 		}
@@ -192,12 +200,13 @@ func (o *output) String() string {
 }
 
 // ask makes one request that must come out well.
-func ask(t *testing.T, method, url string) []byte {
+func ask(t *testing.T, method, url string, accept ...string) []byte {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	req.Header["Accept"] = accept
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -170,16 +171,20 @@ func startPrometheus(t *testing.T, program, target string) server {
 	return s
 }
 
-// freeAddress is one that nobody listened on a moment ago, for a program that
-// cannot tell which it took.
+// freeAddress is one that nobody listens on, for a program that cannot tell
+// which it took. It is not of those that systems give out for port 0 and to
+// callers, so that nobody gets it by chance before the program does.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000)))
+		if err == nil {
+			l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // has asks for an expression, which must have a result. A mistake in it ends

@@ -3,6 +3,7 @@ package otelcol
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -101,13 +102,18 @@ func factories() (f otelcol.Factories, err error) {
 	return f, err
 }
 
-// freeAddress is one that nobody listened on a moment ago.
+// freeAddress is one that nobody listens on, for a program that cannot tell
+// which it took. It is not of those that systems give out for port 0 and to
+// callers, so that nobody gets it by chance before the program does.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000)))
+		if err == nil {
+			l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
