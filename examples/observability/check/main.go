@@ -20,7 +20,7 @@ import (
 const dashboardFile = "../grafana/outrigger.json"
 
 func main() {
-	if err := os.WriteFile(dashboardFile, outrigger().json(), 0o644); err != nil { //nolint:gosec // a file of the repository
+	if err := os.WriteFile(dashboardFile, outrigger().json(), 0o644); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

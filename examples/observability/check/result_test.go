@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
@@ -46,7 +45,7 @@ func (v vocabulary) selected(e *parser.VectorSelector) (labelSet, error) {
 		return nil, fmt.Errorf("there is no series %q", e.Name)
 	}
 	for _, m := range e.LabelMatchers {
-		if m.Name != labels.MetricName && !has[m.Name] {
+		if m.Name != "__name__" && !has[m.Name] {
 			return nil, fmt.Errorf("%s has no label %s, but %s", e.Name, m.Name, has)
 		}
 	}
