@@ -156,6 +156,7 @@ func TestHandlersAreBounded(t *testing.T) {
 	}
 	r.get(id)
 	r.reset(id, RefusedStream)
+	waitFor(t, func() bool { return handled.Load() >= most })
 	if n := handled.Load(); n != most {
 		t.Errorf("%d handlers at once, want %d", n, most)
 	}

@@ -218,6 +218,7 @@ func (l *Client) opened(b *block) error {
 		if s.asked.pending == maxHeads {
 			b.fault("too many interim answers")
 		}
+		s.asked.interim = true
 	default:
 		l.used, s.asked.answered = true, true
 		s.left = b.length
