@@ -87,8 +87,10 @@ func chats(t *testing.T) string {
 		Streams: []grpc.StreamDesc{{StreamName: "Chat", ServerStreams: true, ClientStreams: true, Handler: func(_ any, stream grpc.ServerStream) error {
 			for {
 				in := new(wrapperspb.StringValue)
-				if err := stream.RecvMsg(in); err != nil {
+				if err := stream.RecvMsg(in); errors.Is(err, io.EOF) {
 					return nil
+				} else if err != nil {
+					return err
 				}
 				if err := stream.SendMsg(in); err != nil {
 					return err

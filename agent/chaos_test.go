@@ -108,6 +108,9 @@ func TestF7HungBackend(t *testing.T) {
 			}`, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			if !tt.strict && inFull(1, 0) == 0 {
+				t.Skip("of this nothing is promised; it is there to compare with")
+			}
 			backends, blocks := mortals(t)
 			a := run(t, parse(t, `
 				upstream "web" {
@@ -138,7 +141,7 @@ func TestF7HungBackend(t *testing.T) {
 			}
 			// Times are of a machine that is shared: what is promised is 300 ms, and
 			// 5 ms over the baseline.
-			if tt.strict && (met > 300*time.Millisecond+base || after > base+50*time.Millisecond) {
+			if tt.strict && (met > 300*time.Millisecond+base || after > base+50*time.Millisecond || worst > time.Second) {
 				t.Error("that is too slow")
 			}
 		})

@@ -477,7 +477,7 @@ func TestTimeoutsNameThemselves(t *testing.T) {
 func TestSlowClientIsNoIdleBackend(t *testing.T) {
 	const size = 64 << 20 // more than the kernel keeps
 	o := defaults()
-	o.Timeouts.Idle = 200 * time.Millisecond
+	o.Timeouts.Idle = 500 * time.Millisecond
 	f := startHTTP(t, o, backend(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", fmt.Sprint(size))
 		_, _ = io.Copy(w, &repeated{size, make([]byte, 64<<10)})
@@ -487,7 +487,7 @@ func TestSlowClientIsNoIdleBackend(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	time.Sleep(600 * time.Millisecond) // longer than the idle timeout, with the buffers full
+	time.Sleep(1500 * time.Millisecond) // longer than the idle timeout, with the buffers full
 	if n, err := io.Copy(io.Discard, resp.Body); n != size || err != nil {
 		t.Errorf("%d bytes, %v", n, err)
 	}

@@ -200,7 +200,9 @@ func TestB9StaleKeepAlive(t *testing.T) {
 		closed := make(chan struct{}, 10)
 		s.serve(s.peer(func(w *wire) { w.take(); w.say(fine); w.conn.Close(); closed <- struct{}{} }))
 		for range 5 {
-			s.want(200, "POST", "payload")
+			if got := s.want(200, "POST", "payload"); got.status != 200 {
+				return
+			}
 			<-closed
 		}
 	})

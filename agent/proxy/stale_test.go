@@ -22,39 +22,40 @@ func TestStaleTrials(t *testing.T) {
 		for name, end := range map[string]func(net.Conn){"end": func(c net.Conn) { c.Close() }, "reset": reset} {
 			t.Run(method+" "+name, func(t *testing.T) {
 				s := newStage(t, defaults())
-				random := rand.New(rand.NewPCG(3, 4))
-				waits := make(chan time.Duration, 1)
+				type plan struct {
+					wait time.Duration
+					ends bool // where no request came meanwhile
+				}
+				plans := make(chan plan, 1)
 				s.serve(s.peer(func(w *wire) {
 					for w.take() != nil {
 						w.say(fine)
-						var wait time.Duration
+						var next plan
 						select {
-						case wait = <-waits:
+						case next = <-plans:
 						default: // a request that was resent
 							continue
 						}
-						// The poller wakes too late for such a time.
-						_ = w.conn.SetReadDeadline(time.Now().Add(time.Second))
-						for until := time.Now().Add(wait); time.Now().Before(until); {
+						// The poller would wake too late for such a time.
+						for until := time.Now().Add(next.wait); time.Now().Before(until); {
 							runtime.Gosched()
 						}
-						if w.r.Buffered() == 0 && random.IntN(4) > 0 {
+						if w.r.Buffered() == 0 && next.ends {
 							end(w.conn)
 							return
 						}
-						_ = w.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
 					}
 				}))
 				c := s.call()
 				failed := 0
-				client := rand.New(rand.NewPCG(5, 6))
+				random := rand.New(rand.NewPCG(5, 6))
 				for range trials {
-					waits <- time.Duration(client.Int64N(int64(2 * around)))
+					plans <- plan{time.Duration(random.Int64N(int64(2 * around))), random.IntN(4) > 0}
 					c.say(s.request("OPTIONS", ""))
 					if got := c.hear("OPTIONS"); got.status != 200 {
 						t.Fatalf("OPTIONS: %+v", got)
 					}
-					for until := time.Now().Add(time.Duration(client.Int64N(int64(2 * around)))); time.Now().Before(until); {
+					for until := time.Now().Add(time.Duration(random.Int64N(int64(2 * around)))); time.Now().Before(until); {
 						runtime.Gosched()
 					}
 					c.say(s.request(method, ""))
