@@ -82,8 +82,9 @@ func TestPagesUseNamesThatThereAre(t *testing.T) {
 	}
 }
 
-// Every failure that the proxy tells apart has a row.
-func TestFailuresOnThePageAreThoseOfTheProxy(t *testing.T) {
+// failures are those that the proxy tells apart, as its code has them.
+func failures(t *testing.T) map[string]bool {
+	t.Helper()
 	code := read(t, repository+"/agent/proxy/failure.go")
 	kinds := make(map[string]bool)
 	for _, k := range regexp.MustCompile(`(?m)^\t\w+ +Kind = "(\w+)"`).FindAllStringSubmatch(code, -1) {
@@ -92,6 +93,27 @@ func TestFailuresOnThePageAreThoseOfTheProxy(t *testing.T) {
 	if len(kinds) < 10 {
 		t.Fatalf("kinds of failures: %v", kinds)
 	}
+	return kinds
+}
+
+// A panel that selects failures names those that there are.
+func TestFailuresOnTheDashboardAreThoseOfTheProxy(t *testing.T) {
+	kinds, found := failures(t), 0
+	for _, named := range regexp.MustCompile(`error_type=~?\\"([^"\\]+)\\"`).FindAllStringSubmatch(string(outrigger().json()), -1) {
+		for _, kind := range strings.Split(named[1], "|") {
+			if found++; !kinds[kind] {
+				t.Errorf("no request fails by %s", kind)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no panel tells failures apart")
+	}
+}
+
+// Every failure that the proxy tells apart has a row.
+func TestFailuresOnThePageAreThoseOfTheProxy(t *testing.T) {
+	kinds := failures(t)
 	page := read(t, "../coming-from.md")
 	_, table, ok := strings.Cut(page, "|`error_type`|Envoy's flag|\n|-|-|\n")
 	if !ok {

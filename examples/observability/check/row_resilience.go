@@ -13,14 +13,25 @@ func resilience() row {
 		{title: "Retries denied", unit: "ops", tells: "The budget was spent: most of what is tried fails, and retries would make it worse.", kind: stacked, queries: []query{
 			{"sum by (outrigger_upstream_name, reason) (rate(outrigger_retry_denials_total{$of}[$r]))", upstream + " {{reason}}"},
 		}},
-		{title: "Shed", unit: "reqps", tells: "Requests refused since limits were reached, in a queue or without one.", kind: stacked, queries: []query{
-			{`sum by (outrigger_upstream_name, error_type) (rate(http_server_request_duration_seconds_count{$of,error_type=~"queue_full|queue_timeout"}[$r]))`, upstream + " {{error_type}}"},
+		{title: "Shed", unit: "reqps", tells: "Requests refused by the agent itself, by the limit that was reached.", kind: stacked, queries: []query{
+			{"sum by (outrigger_upstream_name, error_type) (rate(http_server_request_duration_seconds_count{$of,error_type=~\"" +
+				"queue_full|queue_timeout|request_limit|concurrency_limit|rate_limited|circuit_open|memory_short|no_descriptor" +
+				"\"}[$r]))", upstream + " {{error_type}}"},
 		}},
 		{title: "Waiting", unit: "none", tells: "For a place at a backend, now.", queries: []query{
 			{"sum by (outrigger_upstream_name) (outrigger_queue_waiting{$of})", upstream},
 		}},
 		{title: "Queue", unit: "reqps", tells: "What became of those that wanted to wait.", kind: stacked, queries: []query{
 			{"sum by (outrigger_upstream_name, result) (rate(outrigger_queue_requests_total{$of}[$r]))", upstream + " {{result}}"},
+		}},
+		{title: "Hedges", unit: "ops", tells: "Requests that were sent to a second backend too, and those that it answered first. Where few are won they are load for nothing: raise retry.hedge.percentile.", queries: []query{
+			{"sum by (outrigger_upstream_name, result) (rate(outrigger_hedges_total{$of}[$r]))", upstream + " {{result}}"},
+		}},
+		{title: "Circuits", unit: "none", tells: "Agents whose circuit breaker is open or half open.", kind: stacked, queries: []query{
+			{`sum by (outrigger_upstream_name, state) (outrigger_circuit_state{$of,state!="closed"})`, upstream + " {{state}}"},
+		}},
+		{title: "Circuits opened", unit: "none", tells: "Times. Many short ones are a backend service at its limit.", kind: stacked, queries: []query{
+			{"sum by (outrigger_upstream_name) (increase(outrigger_circuit_openings_total{$of}[$r]))", upstream},
 		}},
 		{title: "Ejections", unit: "none", tells: "Backends taken out for a while, because of failed requests or of flapping.", kind: stacked, queries: []query{
 			{"sum by (outrigger_upstream_name, reason) (increase(outrigger_ejections_total{$of}[$r]))", upstream + " {{reason}}"},

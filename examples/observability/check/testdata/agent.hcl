@@ -47,7 +47,11 @@ upstream "shop" {
 upstream "till" {
   listen = "127.0.0.1:0"
   server "t1" { address = "STORE" }
+  retry {
+    hedge { percentile = 50 }
+  }
   limits {
+    circuit_breaker {}
     max_requests_per_server = 1
     max_queue               = 1
     queue_timeout           = "20ms"
