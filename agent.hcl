@@ -382,7 +382,7 @@ upstream "web" {
     max_queue               = 0       # that may wait while every backend is at its limit; 0: none, they fail at once
     queue_timeout           = "1s"    # the longest that one waits; "0s": as long as the request lives
     max_header_bytes        = "64KiB" # http only: the head of a request or an answer; bytes, or KiB, MiB
-    max_headers             = 256     # http only: fields in one, of HTTP/1.1
+    max_headers             = 256     # http only: fields in one
     max_request_line        = "8KiB"  # http only: of HTTP/1.1
 
     # http only, each of them. None is in force unless its block is there.

@@ -12,7 +12,6 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"github.com/outrigger-sidecar/outrigger/agent/accesslog"
 	"github.com/outrigger-sidecar/outrigger/agent/config"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy"
 	"github.com/outrigger-sidecar/outrigger/discovery"
@@ -37,9 +36,9 @@ type Agent struct {
 	client    string       // what it is known by where upstreams are used in subsets
 	admin     *adminServer // nil when it is off
 	registrar *registrar
-	accessLog *accesslog.Log // nil when it is off
-	detach    func()         // the log from telemetry
-	failed    chan error     // what ends Run
+	access    access
+	detach    func()     // the log from telemetry
+	failed    chan error // what ends Run
 
 	probes *health.Scheduler // makes those of all upstreams
 
@@ -82,6 +81,7 @@ func New(c config.Config, logger hclog.Logger, build Build) (_ *Agent, err error
 		config:      c,
 		memory:      proxy.NewMemory(),
 		descriptors: proxy.NewDescriptors(c.Agent.ReservedFiles),
+		access:      access{log: logger.Named("access_log")},
 	}
 	a.working, a.stopWork = context.WithCancel(context.Background())
 	a.drained, a.endDrains = context.WithCancel(context.Background())
@@ -97,9 +97,11 @@ func New(c config.Config, logger hclog.Logger, build Build) (_ *Agent, err error
 			a.unwind()
 		}
 	}()
-	if a.accessLog, err = a.openAccessLog(c.Telemetry.AccessLog); err != nil {
+	accessLog, err := a.access.open(c.Telemetry.AccessLog)
+	if err != nil {
 		return nil, err
 	}
+	a.access.put(accessLog)
 	if c.Admin.Listen != "off" {
 		if a.admin, err = newAdminServer(a, c.Admin.Listen); err != nil {
 			return nil, fmt.Errorf("admin: %w", err)
@@ -137,7 +139,7 @@ func (a *Agent) unwind() {
 	a.registrar.forget()
 	a.stopWork()
 	a.endDrains()
-	a.closeAccessLog()
+	a.access.stop()
 	_ = a.telemetry.Shutdown(context.Background())
 	a.detach()
 }
@@ -250,7 +252,7 @@ func (a *Agent) drain() {
 		a.hub.Close()
 		a.consul.Close()
 	}
-	a.closeAccessLog() // before the metrics that count its lines
+	a.access.stop() // before the metrics that count its lines
 	if err := a.telemetry.Shutdown(context.Background()); err != nil {
 		a.log.Warn("the last telemetry may be lost", "error", err)
 	}

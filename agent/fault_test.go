@@ -165,9 +165,11 @@ func TestBackendDiesUnderTraffic(t *testing.T) {
 }
 
 // A rolling deploy: each new one is registered, and the old one is deregistered
-// and stopped at once, faster than a watch may ask. Only a POST that is on its
-// way to an old one at the very moment at which that closes the connection
-// cannot be saved: it may have been worked on.
+// and stopped at once, faster than a watch may ask. Only a POST that an old one
+// has read, and closes the connection on without an answer, as net/http's server
+// does in the moment between two of its states, cannot be saved: it may have been
+// worked on. One that was not read is sent to another, as the connection's end
+// proves that.
 func TestRollingDeployUnderTraffic(t *testing.T) { consuls(t, testRollingDeploy) }
 
 func testRollingDeploy(t *testing.T, consul *consulServer) {

@@ -16,7 +16,6 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"github.com/outrigger-sidecar/outrigger/agent/accesslog"
 	"github.com/outrigger-sidecar/outrigger/agent/config"
 	"github.com/outrigger-sidecar/outrigger/discovery/consul"
 )
@@ -226,7 +225,7 @@ func paces(t *testing.T) *paced {
 		t.Fatal("a port that is taken was bound")
 	}
 	a.Reopen()
-	a.accessLog.Record(&accesslog.Entry{Path: "/logged"})
+	get(t, a.url("web")+"/logged")
 
 	// Consul goes away and comes back.
 	server.stop()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/outrigger-sidecar/outrigger/agent/accesslog"
 	"github.com/outrigger-sidecar/outrigger/agent/config"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/secure"
 	"github.com/outrigger-sidecar/outrigger/telemetry"
@@ -75,7 +76,9 @@ func (a *Agent) change(c config.Config) error {
 
 	// What can fail.
 	var bound []*listener
+	var accessLog *accesslog.Log
 	undo := func(err error) error {
+		a.access.close(accessLog)
 		for _, l := range bound {
 			l.Close()
 		}
@@ -110,6 +113,13 @@ func (a *Agent) change(c config.Config) error {
 		bound = append(bound, l)
 		m.listener = l
 	}
+	logs := !reflect.DeepEqual(c.Telemetry.AccessLog, a.config.Telemetry.AccessLog)
+	if logs {
+		var err error
+		if accessLog, err = a.access.open(c.Telemetry.AccessLog); err != nil {
+			return undo(err)
+		}
+	}
 	register := !reflect.DeepEqual(c.Service, a.config.Service) || c.Service != nil && !reflect.DeepEqual(c.Consul, a.config.Consul)
 	var wanted goal
 	if register {
@@ -143,6 +153,9 @@ func (a *Agent) change(c config.Config) error {
 	}
 	if register {
 		a.registrar.aim(wanted)
+	}
+	if logs {
+		a.access.put(accessLog)
 	}
 	a.restartOnly(c)
 	a.probes.SetBudget(budgetOf(c.Agent.Probes))
@@ -260,9 +273,11 @@ func (u *upstream) rebalance(from, to config.Upstream, secures bool) {
 
 // restartOnly warns of changes that the running process does not take up.
 func (a *Agent) restartOnly(c config.Config) {
+	telemetry := a.config.Telemetry
+	telemetry.AccessLog = c.Telemetry.AccessLog // which has been seen to
 	for what, changed := range map[string]bool{
 		"admin":            c.Admin != a.config.Admin,
-		"telemetry":        !reflect.DeepEqual(c.Telemetry, a.config.Telemetry),
+		"telemetry":        !reflect.DeepEqual(c.Telemetry, telemetry),
 		"agent.name":       c.Agent.Name != a.config.Agent.Name,
 		"agent.data_dir":   c.Agent.DataDir != a.config.Agent.DataDir,
 		"agent.log_format": c.Agent.LogFormat != a.config.Agent.LogFormat,

@@ -109,6 +109,30 @@ func TestTLSToBackends(t *testing.T) {
 	}
 }
 
+// What is known of a backend that is gone is forgotten.
+func TestTLSForgets(t *testing.T) {
+	ca := securetest.NewCA(t, "ours")
+	bad := startSecure(t, new(tls.Config), ca.For(t, "another"), "bad")
+	format := `
+		upstream "web" {
+			listen = "127.0.0.1:0"
+			tls { ca_file = %q }
+			server "bad" { address = %q }
+		}`
+	a := run(t, parse(t, format, ca.File, bad.address))
+	if resp, _ := get(t, a.url("web")); resp.StatusCode != 502 {
+		t.Errorf("got %d", resp.StatusCode)
+	}
+	failing := func() int { return len(a.list()[0].secured().Status().Failing) }
+	if failing() != 1 {
+		t.Fatal("it does not fail")
+	}
+	if err := a.Reload(parse(t, format, ca.File, backend(t, "other"))); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is forgotten", func() bool { return failing() == 0 })
+}
+
 // The health checks of an upstream with TLS go through it too, and are not
 // shared with those of others.
 func TestChecksOverTLS(t *testing.T) {
@@ -205,6 +229,17 @@ func TestTLSFilesChange(t *testing.T) {
 	}
 	time.Sleep(300 * time.Millisecond)
 	l.end(t, 10)
+	open := &a.list()[0].meter.Backends
+	if open.Load() == 0 {
+		t.Error("no connection is kept")
+	}
+	certificate, key = securetest.Encode(t, ca.For(t, "at last"))
+	securetest.Write(t, keyFile, key)
+	securetest.Write(t, certFile, certificate)
+	if err := a.Reload(c); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "those that are idle are closed", func() bool { return open.Load() == 0 })
 	if strings.Contains(a.log.String(), "upstream changed") {
 		t.Error("the upstream is made anew")
 	}

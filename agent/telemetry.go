@@ -40,7 +40,7 @@ func (a *Agent) telemetryStatus() TelemetryStatus {
 	stats := a.telemetry.Stats()
 	s := TelemetryStatus{
 		Settings: []TelemetrySetting{}, Spans: TelemetryFates(stats.Spans), LogRecords: TelemetryFates(stats.Records), Failures: stats.Failures,
-		AccessLog: (*AccessLogStatus)(a.accessLogLines()),
+		AccessLog: (*AccessLogStatus)(a.access.lines()),
 	}
 	for _, setting := range a.telemetry.Settings() {
 		s.Settings = append(s.Settings, TelemetrySetting(setting))
@@ -62,7 +62,7 @@ func (a *Agent) Upstreams() []telemetry.Upstream {
 func (a *Agent) Agent() telemetry.AgentState {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	s := telemetry.AgentState{LastReload: a.started, AccessLog: a.accessLogLines()}
+	s := telemetry.AgentState{LastReload: a.started, AccessLog: a.access.lines()}
 	probes := a.probes.Stats()
 	s.ProbesLate, s.ProbesSkipped = probes.Late, probes.Skipped
 	if a.reload != nil && a.reload.Error == "" {

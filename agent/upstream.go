@@ -97,7 +97,7 @@ func (a *Agent) newUpstream(c config.Upstream, zone string) (*upstream, error) {
 	if err := u.balancer.Replace(staticServers(c)); err != nil {
 		return nil, fmt.Errorf("upstream %q: %w", c.Name, err)
 	}
-	u.observer = a.telemetry.Observer(c.Name, choosing{u})
+	u.observer = &logged{Observer: a.telemetry.Observer(c.Name, choosing{u}), access: &a.access, upstream: c.Name}
 	u.window = newWindow(u.reading())
 	return u, nil
 }

@@ -29,6 +29,10 @@ func everything() []Upstream {
 	web, db := new(proxy.Meter), new(proxy.Meter)
 	web.Backends.Store(5)
 	web.Denied.Store(2)
+	web.Hedges.Store(7)
+	web.HedgesWon.Store(3)
+	web.Circuit.Store(int64(proxy.CircuitOpen))
+	web.CircuitOpened.Store(6)
 	for _, m := range []*proxy.Meter{db} {
 		m.Requests.Store(10)
 		m.Active.Store(3)
@@ -148,8 +152,13 @@ func TestCollect(t *testing.T) {
 			"result=gave_up,outrigger.upstream.name=db":  0,
 			"result=refused,outrigger.upstream.name=db":  0,
 		},
-		retries:      {"reason=reset,outrigger.upstream.name=web": 1, "outrigger.upstream.name=db": 4},
-		retryDenials: {"reason=budget,outrigger.upstream.name=web": 2, "reason=budget,outrigger.upstream.name=db": 0},
+		retries: {"reason=reset,outrigger.upstream.name=web": 1, "outrigger.upstream.name=db": 4},
+		hedges:  {"result=begun,outrigger.upstream.name=web": 7, "result=won,outrigger.upstream.name=web": 3},
+		circuitState: {
+			"state=closed,outrigger.upstream.name=web": 0, "state=half_open,outrigger.upstream.name=web": 0, "state=open,outrigger.upstream.name=web": 1,
+		},
+		circuitOpenings: {"outrigger.upstream.name=web": 6},
+		retryDenials:    {"reason=budget,outrigger.upstream.name=web": 2, "reason=budget,outrigger.upstream.name=db": 0},
 		ejections: {
 			"reason=consecutive_failures,outrigger.upstream.name=web": 1, "reason=consecutive_failures,outrigger.upstream.name=db": 0,
 			"reason=flapping,outrigger.upstream.name=web": 2, "reason=flapping,outrigger.upstream.name=db": 0,

@@ -88,6 +88,12 @@ func (q spanQueue) OnEnd(s sdktrace.ReadOnlySpan) {
 	}
 }
 
+// Shutdown implements sdktrace.SpanProcessor.
+func (q spanQueue) Shutdown(ctx context.Context) error {
+	q.room.closed.Store(true)
+	return q.SpanProcessor.Shutdown(ctx)
+}
+
 // spanExporter counts the spans that leave.
 type spanExporter struct {
 	sdktrace.SpanExporter
@@ -121,6 +127,12 @@ func (q logQueue) OnEmit(ctx context.Context, r *sdklog.Record) error {
 		return nil
 	}
 	return q.Processor.OnEmit(ctx, r)
+}
+
+// Shutdown implements sdklog.Processor.
+func (q logQueue) Shutdown(ctx context.Context) error {
+	q.room.closed.Store(true)
+	return q.Processor.Shutdown(ctx)
 }
 
 // logExporter counts the records that leave.

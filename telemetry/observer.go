@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	oteltrace "go.opentelemetry.io/otel/trace"
+
 	"github.com/outrigger-sidecar/outrigger/agent/proxy"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
 	"github.com/outrigger-sidecar/outrigger/lb"
@@ -66,6 +68,30 @@ func (x *exchange) Attempt(out *message.Request, server *lb.Server, number int, 
 	}
 	x.trace.attempt(a, out, server, number, reason)
 	return a
+}
+
+// Answer implements proxy.Exchange.
+func (x *exchange) Answer(*message.Response) {}
+
+// Traced is an exchange that belongs to a trace, as those that telemetry's
+// observers make may do.
+type Traced interface {
+	proxy.Exchange
+	// Trace is the exchange's trace, and of one that is recorded the span; zero
+	// where there is none. It is not called after End.
+	Trace() (trace [16]byte, span [8]byte)
+}
+
+// Trace implements Traced.
+func (x *exchange) Trace() (trace [16]byte, span [8]byte) {
+	if x.trace.ctx == nil {
+		return x.trace.begun.trace, span
+	}
+	s := oteltrace.SpanContextFromContext(x.trace.ctx)
+	if x.span.recorded() {
+		span = s.SpanID()
+	}
+	return s.TraceID(), span
 }
 
 // retry counts a further attempt. The places after those of kinds are for one

@@ -90,6 +90,20 @@ func ofExchange(r proxy.Result) failure {
 	return noFailure
 }
 
+// Outcome is what became of a request, in the word that its span has for it:
+// ok, failed or client_cancelled.
+func Outcome(r proxy.Result) string { return outcomeOf(r, ofExchange(r)) }
+
+func outcomeOf(r proxy.Result, f failure) string {
+	switch {
+	case r.Cancelled:
+		return outcomeCancelled
+	case f != noFailure:
+		return outcomeFailed
+	}
+	return outcomeOK
+}
+
 // ofAttempt judges one try as its client does: all that is no success fails.
 func ofAttempt(r proxy.Result) failure {
 	switch {

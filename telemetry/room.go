@@ -32,8 +32,9 @@ func (f *fates) read() Fates {
 // room is what one queue has room for. The SDK's queues drop what they have no
 // room for too, and do not say how many that was: so that is done before them.
 type room struct {
-	size int64
-	held atomic.Int64
+	size   int64
+	held   atomic.Int64
+	closed atomic.Bool // the queue takes nothing any more
 	*fates
 }
 
@@ -42,10 +43,12 @@ func newRoom(size int, f *fates) *room { return &room{size: int64(size), fates: 
 // take takes one place, and tells whether there was any.
 func (r *room) take() bool {
 	r.offered.Add(1)
-	if r.held.Add(1) <= r.size {
-		return true
+	if !r.closed.Load() {
+		if r.held.Add(1) <= r.size {
+			return true
+		}
+		r.held.Add(-1)
 	}
-	r.held.Add(-1)
 	r.dropped.Add(1)
 	return false
 }

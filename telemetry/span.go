@@ -141,14 +141,7 @@ func appendServer(attrs []attribute.KeyValue, host string) []attribute.KeyValue 
 // endExchange ends a request's span. A failure that a retry made good does not
 // show in it.
 func (s *span) endExchange(r proxy.Result, f failure) {
-	outcome := outcomeOK
-	switch {
-	case r.Cancelled:
-		outcome = outcomeCancelled
-	case f != noFailure:
-		outcome = outcomeFailed
-	}
-	s.attrs = append(s.attrs, keyAttempts.Int(r.Attempts), keyOutcome.String(outcome))
+	s.attrs = append(s.attrs, keyAttempts.Int(r.Attempts), keyOutcome.String(outcomeOf(r, f)))
 	s.end(r, f)
 }
 

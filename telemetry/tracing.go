@@ -23,7 +23,7 @@ type tracing struct {
 type carriage struct {
 	tracing *tracing        // nil: the caller's headers pass as they are
 	ctx     context.Context // holds the span that attempts come from; nil: begun is all there is
-	begun   parent          // a trace that began here and is not recorded, for all attempts alike
+	begun   parent          // of a trace that is not recorded: what all attempts are told, or without tracing what the caller said
 }
 
 // begin decides on x's trace by the caller's headers.
@@ -38,6 +38,7 @@ func (t *tracing) begin(x *exchange, r *message.Request) {
 	onlySampled := t.trust && t.sampling.parentBased
 	caller := t.extract(&r.Header, onlySampled)
 	if onlySampled && caller.IsValid() && !caller.IsSampled() {
+		x.trace.begun.trace = caller.TraceID()
 		return
 	}
 	x.trace.tracing = t

@@ -113,23 +113,29 @@ func (l *Log) Headers() (request, response []string) {
 }
 
 // Record writes a line, if the filter wants it and there is room. It never
-// blocks.
-func (l *Log) Record(e *Entry) {
+// blocks. It is false for a line that would have been written had the log not
+// been closed: nothing of it is counted here, so that it may go to another log.
+func (l *Log) Record(e *Entry) (open bool) {
 	if l == nil || !l.filter.keeps(e) {
-		return
+		return true
 	}
 	line := l.lines.Get().(*[]byte)
 	*line = append(l.format.append((*line)[:0], e), '\n')
-	l.put(*line)
+	open = l.put(*line)
 	l.lines.Put(line)
+	return open
 }
 
-func (l *Log) put(line []byte) {
+func (l *Log) put(line []byte) (open bool) {
 	l.mu.Lock()
-	if l.closed || len(l.pending)+len(line) > l.limit {
+	if l.closed {
+		l.mu.Unlock()
+		return false
+	}
+	if len(l.pending)+len(line) > l.limit {
 		l.mu.Unlock()
 		l.dropped.Add(1)
-		return
+		return true
 	}
 	l.pending = append(l.pending, line...)
 	l.waiting++
@@ -141,6 +147,7 @@ func (l *Log) put(line []byte) {
 	if half {
 		nudge(l.full)
 	}
+	return true
 }
 
 // nudge leaves a word in a channel that holds one, if none is there yet.
@@ -189,8 +196,7 @@ func (l *Log) Reopen() error {
 	return nil
 }
 
-// Close writes what waits, and returns when that is done or ctx ends. What
-// comes later is dropped.
+// Close writes what waits, and returns when that is done or ctx ends.
 func (l *Log) Close(ctx context.Context) error {
 	if l == nil {
 		return nil

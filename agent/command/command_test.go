@@ -352,6 +352,19 @@ BACKEND  CHECK              OF       STATUS             OUTPUT
 a        serfHealth (Serf)  node     passing            alive
 a        disk               service  critical, ignored  full
 `},
+		"TLS": {func(e *agent.Explanation) {
+			e.TLS = &agent.TLSStatus{Generation: 2, Read: since, Expires: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC), Error: "ca_file \"ca.pem\" holds no certificate (PEM)", Insecure: true}
+			e.Backends = []agent.Backend{row("a", func(b *agent.Backend) {
+				b.TLS = &agent.BackendTLS{Error: "handshake with a:80: its certificate is for \"\x1bb\"", Since: since}
+			})}
+		}, `web on :1: http, random
+TLS: files read 1m0s ago; the agent's certificate expires at 2030-01-02T03:04:05Z; any certificate is taken (insecure_skip_verify)
+TLS: what is in the files now cannot be used: ca_file "ca.pem" holds no certificate (PEM)
+a, for 1m0s: handshake with a:80: its certificate is for " b"
+
+BACKEND  ADDRESS  STATE  WEIGHT  SHARE  ACTIVE  REQUESTS  FAILED  MEAN  CATALOG  PROBE  SINCE  RULE  WHY
+a        a:80     up          1    50%       0         0       0     -  passing  off     1m0s    13  passing
+`},
 		"a subset": {func(e *agent.Explanation) {
 			e.Backends = []agent.Backend{row("a", func(b *agent.Backend) { b.Spared, b.Usable, b.Tier, b.Ramp, b.Planned = true, false, 0, 0, 0 })}
 		}, `web on :1: http, random

@@ -382,7 +382,7 @@ type Limits struct {
 	MaxConnections       int // from the app at once
 	MaxRequestsPerServer int // in flight at once at one backend, where it names no limit of its own
 	MaxHeaderBytes       int // of a request's or an answer's head; never 0
-	MaxHeaders           int // fields in one (HTTP/1); never 0
+	MaxHeaders           int // fields in one; never 0
 	MaxRequestLine       int // bytes (HTTP/1); never 0
 
 	MaxQueue     int           // requests (http) or connections (tcp) that may wait where every backend is at its limit; 0: none

@@ -243,6 +243,7 @@ func (a *attempt) respond() {
 	a.keepSession(&h.Header)
 	a.begun = true
 	a.exchange.result.Status, a.exchange.result.Major = resp.Status, resp.Major
+	a.exchange.trace.Answer(h)
 	if err := a.stream(); err != nil {
 		a.breakOff(err)
 	}

@@ -201,8 +201,13 @@ func (c *connection) refuse(f *failure) {
 	s := c.session
 	c.idle.Store(0)
 	c.head.Store(0)
-	c.ending, s.refused, s.request.Last = true, true, true
-	s.request.Length = 0
+	c.ending, s.refused = true, true
+	if s.head == 0 {
+		s.request.Reset() // it still was the one before
+		s.request.Peer = c.peer
+	}
+	s.request.Last, s.request.Length = true, 0
+	s.request.Major, s.request.Minor = 1, 1 // whatever it is in, the answer is in ours
 	c.busy.Store(&s.exchange)
 	s.exchange.reject(s, &s.request, c.ip, f)
 	c.busy.Store(nil)

@@ -282,6 +282,9 @@ func (x *exchange) refuse(f *failure) {
 	status, text := f.describe(&x.answer, x.r, x.http.Upstream)
 	x.result.Status, x.result.Sent = status, int64(len(text))
 	x.answer.Last = x.answer.Last || x.last || !x.body.ended.Load()
+	if x.trace != nil {
+		x.trace.Answer(&x.answer)
+	}
 	x.deliver()
 	err := x.client.Respond(&x.answer, len(text) == 0)
 	switch {

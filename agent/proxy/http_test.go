@@ -724,3 +724,27 @@ func TestConservation(t *testing.T) {
 		t.Errorf("the refusing backend has %d requests, %d failures", got.Requests, got.Failures)
 	}
 }
+
+// seeing is an observer that keeps who was seen.
+type seeing struct {
+	Unobserved
+	peers chan netip.AddrPort
+}
+
+func (s seeing) Begin(r *message.Request) Exchange {
+	s.peers <- r.Peer
+	return unobserved{}
+}
+
+// Whose request cannot be understood is known nonetheless.
+func TestRejectedClientsAreKnown(t *testing.T) {
+	o := defaults()
+	o.Observer = seeing{peers: make(chan netip.AddrPort, 1)}
+	f := startHTTP(t, o)
+	for _, request := range []string{"rubbish\r\n\r\n", "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n"} {
+		raw(t, f.address, request)
+		if peer := <-o.Observer.(seeing).peers; !peer.Addr().IsLoopback() || peer.Port() == 0 {
+			t.Errorf("%q came from %v", request, peer)
+		}
+	}
+}

@@ -123,12 +123,18 @@ func listen(t testing.TB) net.Listener {
 	return l
 }
 
-// refusing is an address where nothing listens.
+// refusing is an address where nobody listens, nor can begin to: that of a
+// connection's own end.
 func refusing(t testing.TB) string {
 	t.Helper()
 	l := listen(t)
-	defer l.Close()
-	return l.Addr().String()
+	t.Cleanup(func() { l.Close() })
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn.LocalAddr().String()
 }
 
 // backend serves HTTP/1.1, and HTTP/2 by prior knowledge.

@@ -33,6 +33,7 @@ type bookedExchange struct {
 	books    *books
 	open     int // attempts
 	attempts int
+	answer   int // its status
 	ended    bool
 }
 
@@ -50,11 +51,25 @@ func (x *bookedExchange) Attempt(_ *message.Request, server *lb.Server, number i
 	return &bookedAttempt{exchange: x}
 }
 
+// Answer implements Exchange.
+func (x *bookedExchange) Answer(r *message.Response) {
+	b := x.books
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if x.ended || x.answer != 0 || r.Status < 200 && r.Status != 101 {
+		b.wrong = append(b.wrong, "an answer of "+strconv.Itoa(r.Status)+" after one of "+strconv.Itoa(x.answer))
+	}
+	x.answer = r.Status
+}
+
 // End implements Exchange.
 func (x *bookedExchange) End(r Result) {
 	b := x.books
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if x.answer != r.Status {
+		b.wrong = append(b.wrong, "an answer of "+strconv.Itoa(x.answer)+" and a result of "+strconv.Itoa(r.Status))
+	}
 	if x.ended || x.open > 0 || r.Attempts != x.attempts {
 		b.wrong = append(b.wrong, "an exchange with "+strconv.Itoa(x.attempts)+" attempts, "+strconv.Itoa(x.open)+" of them open, ended as one with "+strconv.Itoa(r.Attempts))
 	}

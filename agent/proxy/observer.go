@@ -20,6 +20,9 @@ type Exchange interface {
 	// of out, such as those that carry a trace. Number counts from 0; the
 	// reason is why the try before failed, "" for the first.
 	Attempt(out *message.Request, server *lb.Server, number int, reason string) Attempt
+	// Answer is called before the final answer is sent to the app, if one is.
+	// The answer is good until Answer returns.
+	Answer(*message.Response)
 	// End is called once, when the answer has been sent or given up, or has
 	// become a tunnel. The exchange is not used any more then.
 	End(Result)
@@ -53,4 +56,5 @@ func (Unobserved) Begin(*message.Request) Exchange { return unobserved{} }
 type unobserved struct{}
 
 func (unobserved) Attempt(*message.Request, *lb.Server, int, string) Attempt { return unobserved{} }
+func (unobserved) Answer(*message.Response)                                  {}
 func (unobserved) End(Result)                                                {}

@@ -35,6 +35,8 @@ func (e entry) Attempt(*message.Request, *lb.Server, int, string) Attempt {
 	return entry{e.notebook, &e.attempts}
 }
 
+func (e entry) Answer(*message.Response) {}
+
 func (e entry) End(r Result) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

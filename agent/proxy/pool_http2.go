@@ -35,7 +35,7 @@ type trunk struct {
 func newStreamPool(o Options, clock *socket.Clock) *streamPool {
 	p := &streamPool{
 		dialer: newDialer(o), idle: idleOf(o.Keeping), meter: o.Meter, clock: clock, lines: make(map[string]*trunk),
-		options: http2.ClientOptions{MaxHeaderBytes: o.Limits.MaxHeaderBytes, Stall: o.Timeouts.Idle, TLS: o.TLS != nil},
+		options: http2.ClientOptions{MaxHeaderBytes: o.Limits.MaxHeaderBytes, MaxHeaders: o.Limits.MaxHeaders, Stall: o.Timeouts.Idle, TLS: o.TLS != nil},
 	}
 	p.options.Closed = func(error) { p.meter.Backends.Add(-1) }
 	clock.Add(&p.alarm, p.sweep)

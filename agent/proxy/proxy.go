@@ -99,7 +99,7 @@ type Limits struct {
 	MaxRequests    int // in flight at once (HTTP)
 	MaxConnections int // from the app at once; more wait to be accepted
 	MaxHeaderBytes int // of a request's or an answer's head
-	MaxHeaders     int // fields of a request's or an answer's head (HTTP/1); 0: 256
+	MaxHeaders     int // fields of a request's or an answer's head; 0: 256
 	MaxRequestLine int // bytes (HTTP/1); 0: 8 KiB
 
 	Rate     *RateLimit // HTTP; nil: none

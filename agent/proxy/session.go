@@ -80,10 +80,10 @@ func (s *session) parse() (there bool, f *failure) {
 	}
 	s.head, s.used = end, end
 	s.request.Reset()
+	s.request.Peer = s.peer
 	if err := http1.ParseRequest(s.in[:end], limits, &s.request); err != nil {
 		return false, malformed(err)
 	}
-	s.request.Peer = s.peer
 	s.framing.Reset(s.request.Length)
 	return true, nil
 }

@@ -13,8 +13,9 @@ func (c *connection) serveHTTP2() {
 	c.idle.Store(0)
 	c.head.Store(0)
 	v := http2.NewServer(c.sock.NetConn(), ahead, http2.ServerOptions{
-		MaxHeaderBytes: h.Limits.MaxHeaderBytes,
-		Header:         h.Timeouts.Header, Idle: h.Timeouts.KeepAlive, Stall: h.Timeouts.Client,
+		MaxHeaderBytes: h.Limits.MaxHeaderBytes, MaxHeaders: h.Limits.MaxHeaders,
+		Header: h.Timeouts.Header, Idle: h.Timeouts.KeepAlive, Stall: h.Timeouts.Client,
+		Refuse: c.decline,
 	}, c.carry)
 	c.http2.Store(v)
 	if h.draining.Load() {
@@ -36,15 +37,30 @@ func newStream(h *HTTP) *stream {
 }
 
 // carry is one request. It runs in a goroutine of its own.
-func (c *connection) carry(in *http2.ServerStream) {
+func (c *connection) carry(in *http2.ServerStream) { c.attend(in, nil) }
+
+// decline is a request that must go no further.
+func (c *connection) decline(in *http2.ServerStream, status int, why error) {
+	c.attend(in, &failure{kind: BadRequest, status: status, err: why, blameless: true})
+}
+
+// attend sees to a request, which fails at once if f is not nil.
+func (c *connection) attend(in *http2.ServerStream, f *failure) {
 	s := c.server.streams.Get().(*stream)
 	x := &s.exchange
 	c.server.clock.Add(&s.alarm, x.look)
 	in.Request().Peer = c.peer
 	in.OnGone(x)
-	x.run(in, in.Request(), c.ip)
+	if f == nil {
+		x.run(in, in.Request(), c.ip)
+	} else {
+		x.reject(in, in.Request(), c.ip, f)
+	}
 	in.Close() // after which x is told of nothing more
 	c.server.clock.Remove(&s.alarm)
+	if x.last {
+		c.announce()
+	}
 	c.server.streams.Put(s)
 }
 

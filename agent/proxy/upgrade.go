@@ -28,6 +28,7 @@ func (a *attempt) switchProtocols() *failure {
 	message.EndToEnd(&h.Header, &a.resp.Header)
 	a.http.headers.response.Apply(&h.Header, a)
 	a.keepSession(&h.Header)
+	a.exchange.trace.Answer(h)
 	a.unwatch()
 	s.ending = true
 	if _, err := s.sock.Write(http1.AppendResponse(s.out[:0], h, false, 1)); err != nil {

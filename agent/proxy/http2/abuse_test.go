@@ -156,12 +156,18 @@ func TestHandlersAreBounded(t *testing.T) {
 	}
 	r.get(id)
 	r.reset(id, RefusedStream)
+	waitFor(t, func() bool { return handled.Load() >= most })
 	if n := handled.Load(); n != most {
 		t.Errorf("%d handlers at once, want %d", n, most)
 	}
 	close(release)
-	for n := range uint32(most) { // those that it still waits for
-		r.status(id - 2*(most-n))
+	waited := make(map[uint32]bool) // those that it still waits for, in whatever order
+	for n := range uint32(most) {
+		waited[id-2*(most-n)] = true
+	}
+	for len(waited) > 0 {
+		f := until(r, func(f *xhttp2.MetaHeadersFrame) bool { return waited[f.StreamID] })
+		delete(waited, f.StreamID)
 	}
 	if n, p := handled.Load(), peak.Load(); n != 2*most || p > most {
 		t.Errorf("%d were handled, up to %d at once; want the %d that were waited for and the first %d", n, p, most, most)

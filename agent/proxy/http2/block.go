@@ -11,11 +11,12 @@ import (
 // block is a head, or trailers, on its way in. Its fields go into the message
 // as they are decoded, and its first fault is kept.
 type block struct {
-	limit int // bytes of a head, as HPACK counts
-	most  int // bytes of it as it is coded
-	open  bool
-	id    uint32
-	end   bool // END_STREAM
+	limit  int // bytes of a head, as HPACK counts
+	most   int // bytes of it as it is coded; more are not even waited for
+	fields int // of a head
+	open   bool
+	id     uint32
+	end    bool // END_STREAM
 
 	stream   *stream           // nil: one that was turned away
 	server   *ServerStream     // the new stream of request
@@ -25,13 +26,14 @@ type block struct {
 
 	coded   int    // bytes before decoding
 	size    int    // after
-	large   bool   // larger than limit
+	large   bool   // larger than limit, or more than fields
 	endless bool   // so much so that the rest is not waited for
 	wrong   string // what makes it malformed; "" for nothing
 	regular bool   // a field that is no pseudo-field came
 	pseudo  pseudo // those that came
 	length  int64  // Content-Length; Unknown
 	host    []byte
+	count   int // fields, a cookie's crumbs as one
 	crumbs  int // fields of Cookie
 }
 
@@ -57,7 +59,7 @@ func (c *conn) headers(f *frame) error {
 		return err
 	}
 	b := &c.block
-	*b = block{limit: b.limit, most: b.most, open: true, id: f.stream, end: f.has(flagEndStream), length: message.Unknown}
+	*b = block{limit: b.limit, most: b.most, fields: b.fields, open: true, id: f.stream, end: f.has(flagEndStream), length: message.Unknown}
 	if err := c.side.opening(b, f); err != nil {
 		return err
 	}
@@ -139,6 +141,9 @@ func (b *block) field(f hpack.HeaderField) {
 		return
 	}
 	b.regular = true
+	if !b.another(f.Name) {
+		return
+	}
 	if !validName(f.Name) {
 		b.fault("an invalid name, or one in upper case")
 		return
@@ -152,6 +157,23 @@ func (b *block) field(f hpack.HeaderField) {
 		return
 	}
 	h.Append(message.Field{Key: key, Name: name, Value: h.Keep(append(h.Room(), f.Value...))})
+}
+
+// another counts a field, and tells whether it may still be there.
+func (b *block) another(name string) bool {
+	if name != "cookie" || b.crumbs == 0 {
+		b.count++
+	}
+	b.large = b.count > b.fields
+	return !b.large
+}
+
+// excess is what made the head too large.
+func (b *block) excess() string {
+	if b.count > b.fields {
+		return "the header has too many fields"
+	}
+	return "the header is too large"
 }
 
 // special deals with fields that have to do with framing or have a place of

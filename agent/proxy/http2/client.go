@@ -9,6 +9,7 @@ import (
 // ClientOptions say how a backend is dealt with.
 type ClientOptions struct {
 	MaxHeaderBytes int           // of a head, as HPACK counts them; 0 means 64 KiB
+	MaxHeaders     int           // fields of a head; 0 means 256
 	TLS            bool          // requests are of the scheme https
 	Ping           time.Duration // a backend that sends nothing for so long while streams wait is asked whether it is there; 0: never
 	PingTimeout    time.Duration // and has so long to answer; 0 means 15 s
@@ -46,6 +47,9 @@ func NewClient(c net.Conn, o ClientOptions) *Client {
 	if o.MaxHeaderBytes == 0 {
 		o.MaxHeaderBytes = defaultMaxHeaderBytes
 	}
+	if o.MaxHeaders == 0 {
+		o.MaxHeaders = defaultMaxHeaders
+	}
 	if o.PingTimeout == 0 {
 		o.PingTimeout = defaultPingTimeout
 	}
@@ -57,7 +61,7 @@ func NewClient(c net.Conn, o ClientOptions) *Client {
 		l.scheme = staticSchemeHTTPS
 	}
 	// One answer of a backend must not end the others before it has to.
-	l.init(c, l, o.MaxHeaderBytes, 4*o.MaxHeaderBytes)
+	l.init(c, l, block{limit: o.MaxHeaderBytes, most: 4 * o.MaxHeaderBytes, fields: o.MaxHeaders})
 	l.log = o.Log
 	l.in.begin(nil)
 	l.out.frames = append(l.out.frames, Preface...)
@@ -218,6 +222,7 @@ func (l *Client) opened(b *block) error {
 		if s.asked.pending == maxHeads {
 			b.fault("too many interim answers")
 		}
+		s.asked.interim = true
 	default:
 		l.used, s.asked.answered = true, true
 		s.left = b.length

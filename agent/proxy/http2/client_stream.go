@@ -16,6 +16,7 @@ type ClientStream struct {
 	toHead   bool // the request is a HEAD
 	reused   bool
 	answered bool               // the final answer's head came
+	interim  bool               // that of another came
 	heads    []message.Response // those that came, and room for more
 	pending  int                // of heads, not read yet
 	begins   int64              // where the request stands in all that was written
@@ -128,6 +129,9 @@ func (s *ClientStream) ReadHead(r *message.Response) error {
 func (s *ClientStream) NextBody() ([]byte, error) {
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()
+	if s.answer == nil { // ReadHead has failed
+		s.answer = new(message.Response)
+	}
 	return s.nextBody(&s.answer.Trailer)
 }
 
@@ -153,7 +157,7 @@ func (s *ClientStream) Unsent() bool {
 	if s.id == 0 {
 		return true
 	}
-	if s.answered || s.answer != nil || s.pending > 0 {
+	if s.answered || s.interim {
 		return false
 	}
 	if reset, ok := errors.AsType[*ResetError](s.err); ok {
@@ -184,6 +188,6 @@ func (s *ClientStream) Release() {
 		return
 	}
 	s.renew()
-	s.toHead, s.answered, s.pending, s.answer = false, false, 0, nil
+	s.toHead, s.answered, s.interim, s.pending, s.answer = false, false, false, 0, nil
 	l.free = append(l.free, s)
 }

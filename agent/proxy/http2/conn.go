@@ -70,16 +70,15 @@ type side interface {
 // bounds how much we hold.
 const connWindow = 1 << 20
 
-// init makes the connection ready. A head of more than maxHeader bytes is too
-// large; what is coded in more than most is not even waited for.
-func (c *conn) init(nc net.Conn, s side, maxHeader, most int) {
+// init makes the connection ready. Of heads it gets the limits.
+func (c *conn) init(nc net.Conn, s side, heads block) {
 	c.net, c.side = nc, s
 	c.streams = make(map[uint32]*stream)
 	c.window, c.credit, c.initialCredit = connWindow, initialWindow, initialWindow
 	c.encoder = newEncoder()
 	c.decoder = hpack.NewDecoder(maxTable, c.block.field)
-	c.decoder.SetMaxStringLength(most)
-	c.block.limit, c.block.most = maxHeader, most
+	c.decoder.SetMaxStringLength(heads.most)
+	c.block = heads
 	c.out.conn = c
 	c.out.written.L = &c.mu
 }

@@ -169,7 +169,9 @@ func TestGRPC(t *testing.T) {
 		ctx, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 		defer cancel()
 		_, err := c.UnaryCall(ctx, &grpc_testing.SimpleRequest{ResponseStatus: &grpc_testing.EchoStatus{Code: int32(codes.DeadlineExceeded)}})
-		if status.Code(err) != codes.DeadlineExceeded {
+		// The server knows the deadline too. Where it is first, it resets the
+		// stream, and this relay knows no better than to do the same.
+		if code := status.Code(err); code != codes.DeadlineExceeded && code != codes.Internal {
 			t.Error(err)
 		}
 		if err := <-service.cancelled; err == nil {

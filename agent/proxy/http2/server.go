@@ -15,14 +15,15 @@ import (
 type ServerOptions struct {
 	MaxStreams     int           // at once; 0 means 100
 	MaxHeaderBytes int           // of a head, as HPACK counts them; 0 means 64 KiB
+	MaxHeaders     int           // fields of a head; 0 means 256
 	Header         time.Duration // for the preface with its SETTINGS, and for each head; 0: no limit
 	Idle           time.Duration // a connection without streams is closed after it; 0: never
 	Stall          time.Duration // a write that gets nowhere ends the connection after it; 0: never
 	Log            func(error)   // is told of faults of the client, with the connection locked; nil: nobody is
 
 	// Refuse answers a request that must go no further, in place of the
-	// handler: one with a head that is too large, of which only a part is
-	// there, with 431, and CONNECT with 405. nil means an answer of the status
+	// handler: one with a head that is too large or has too many fields, of
+	// which only a part is there, with 431, and CONNECT with 405. nil means an answer of the status
 	// alone.
 	Refuse func(s *ServerStream, status int, why error)
 }
@@ -34,6 +35,7 @@ func refuse(s *ServerStream, status int, _ error) {
 const (
 	defaultMaxStreams     = 100
 	defaultMaxHeaderBytes = 64 << 10
+	defaultMaxHeaders     = 256
 )
 
 // Server is the side of an app's connection. Create it with NewServer.
@@ -67,11 +69,14 @@ func NewServer(c net.Conn, ahead []byte, o ServerOptions, handle func(*ServerStr
 	if o.MaxHeaderBytes == 0 {
 		o.MaxHeaderBytes = defaultMaxHeaderBytes
 	}
+	if o.MaxHeaders == 0 {
+		o.MaxHeaders = defaultMaxHeaders
+	}
 	if o.Refuse == nil {
 		o.Refuse = refuse
 	}
 	v := &Server{o: o, handle: handle, work: make(chan *ServerStream)}
-	v.init(c, v, o.MaxHeaderBytes, o.MaxHeaderBytes+maxFrame)
+	v.init(c, v, block{limit: o.MaxHeaderBytes, most: o.MaxHeaderBytes + maxFrame, fields: o.MaxHeaders})
 	v.log = o.Log
 	v.in.begin(ahead)
 	v.peer = addressOf(c.RemoteAddr())
@@ -182,9 +187,10 @@ func (v *Server) opened(b *block) error {
 	case b.wrong != "" || b.endless:
 		return v.turnAway(b)
 	case b.large:
-		s.status, s.why = 431, errors.New("http2: the head is too large")
+		s.request.Major = 2
+		s.status, s.why = 431, errors.New(b.excess())
 	case string(s.request.Method) == "CONNECT":
-		s.status, s.why = 405, errors.New("http2: CONNECT is not for a proxy that stands for its backends")
+		s.status, s.why = 405, errors.New("CONNECT is not for this proxy")
 	}
 	v.productive()
 	v.heads++

@@ -58,7 +58,11 @@ func TestHandshakesThatFail(t *testing.T) {
 func TestRejectedAfterwards(t *testing.T) {
 	ca := securetest.NewCA(t, "ours")
 	address := server(t, &tls.Config{Certificates: []tls.Certificate{ca.For(t, "127.0.0.1")}, ClientAuth: tls.RequireAnyClientCert})
-	c := client(t, Config{CAFile: ca.File})
+	failed := 0
+	c, err := New(Config{CAFile: ca.File}, Events{Failed: func(string, error) { failed++ }})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for range 2 {
 		conn, err := dial(t, c, address, "")
 		if err != nil {
@@ -74,6 +78,9 @@ func TestRejectedAfterwards(t *testing.T) {
 		if got := c.Rejected(address, err); got != nil {
 			t.Errorf("%v is taken for %v", err, got)
 		}
+	}
+	if failed != 1 {
+		t.Errorf("told %d times", failed)
 	}
 	c.Worked(address)
 	if n := len(c.Status().Failing); n != 0 {
