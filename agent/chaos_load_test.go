@@ -218,6 +218,13 @@ func (m *mortal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, "done")
 }
 
+// seen is how many requests came. One may still come in while it is killed.
+func (m *mortal) seen() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.journal)
+}
+
 // hang has it answer nothing any more until the end is called.
 func (m *mortal) hang() (end func()) {
 	hung := make(chan struct{})

@@ -31,13 +31,9 @@ func TestF1RollingRestart(t *testing.T) {
 			cancel()
 		}
 		time.Sleep(50 * time.Millisecond)
-		before := len(b.journal) // nobody writes to it now
+		before := b.seen()
 		b.start(t)
-		eventually(t, "it is back", func() bool {
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			return len(b.journal) > before
-		})
+		eventually(t, "it is back", func() bool { return b.seen() > before })
 	}
 	time.Sleep(300 * time.Millisecond)
 	shots := l.end()
