@@ -55,6 +55,10 @@ func (o observation) agent(s AgentState) {
 			o.int(accessLogLines, n, attribute.NewSet(labelResult.String(word)))
 		}
 	}
+	if d := s.Descriptors; d != nil {
+		o.int(descriptorWaits, d.Waits.Load(), *attribute.EmptySet())
+		o.int(descriptorRefusals, d.Refused.Load(), *attribute.EmptySet())
+	}
 	if !s.LastReload.IsZero() {
 		o.float(configLastSuccess, float64(s.LastReload.UnixMilli())/1000, *attribute.EmptySet())
 	}
@@ -69,7 +73,7 @@ func (o observation) upstream(u Upstream, a *account, seen *upstream) {
 		} else {
 			o.http(u, seen, with)
 		}
-		o.int(retryDenials, u.Meter.Denied.Load(), with(labelReason.String(reasonBudget)))
+		o.limits(u, with)
 	}
 	listed, rest := a.book(u)
 	if rest != nil {
