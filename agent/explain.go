@@ -19,7 +19,7 @@ func (u *upstream) status() (UpstreamStatus, rates) {
 		Name: u.name, Listen: at, Protocol: c.Protocol, Strategy: u.balancer.Strategy().Name(), Zone: zone,
 		Ready: stats.Usable > 0, Backends: states(servers), Usable: stats.Usable, Panic: stats.Panic,
 		Active: u.meter.Active.Load(), PerSecond: r.PerSecond, ErrorShare: r.ErrorShare,
-		P50: r.P50.Seconds(), P99: r.P99.Seconds(), Retries: u.meter.Retries.Load(),
+		P50: r.P50.Seconds(), P99: r.P99.Seconds(), Retries: u.meter.Retries.Load(), Hedges: hedgesStatus(c, u.meter), Limits: limitsStatus(c, u.meter),
 		Queue: queueStatus(c.Limits.MaxQueue, stats), Shadow: shadowStatus(stats.Shadow, r.imbalance), TLS: u.tlsStatus(c.TLS),
 	}
 	if c.Consul != nil {
@@ -84,14 +84,14 @@ func (u *upstream) explain() Explanation {
 // measured is what metrics are made of.
 func (u *upstream) measured() telemetry.Upstream {
 	u.mu.Lock()
-	protocol, watch, service := u.config.Protocol, u.watch, ""
+	protocol, watch, service, breaker := u.config.Protocol, u.watch, "", u.config.Limits.CircuitBreaker != nil
 	if c := u.config.Consul; c != nil {
 		service = cmp.Or(c.Name, u.plan.plan.Service)
 	}
 	u.mu.Unlock()
 	m := telemetry.Upstream{
 		Name: u.name, Strategy: u.balancer.Strategy().Name(), Protocol: protocol,
-		Meter: u.meter, Stats: u.balancer.Stats(), Servers: u.balancer.AllStats(),
+		Meter: u.meter, Stats: u.balancer.Stats(), Servers: u.balancer.AllStats(), Breaker: breaker,
 	}
 	if m.Stats.Shadow.Strategy != "" {
 		m.Imbalance = telemetry.Imbalance(u.window.rates(read(u.meter, m.Servers, m.Stats)).imbalance)

@@ -57,10 +57,28 @@ func TestLimitsAndHeadersAreConfigured(t *testing.T) {
 	if log := a.log.String(); !strings.Contains(log, "the circuit breaker is open") || !strings.Contains(log, "from=closed") {
 		t.Errorf("logged:\n%s", log)
 	}
+	if s := a.status(t).Upstreams[0].Limits; s.Circuit == nil || *s.Circuit != (CircuitStatus{"open", 1}) || s.Rejected["circuit_open"] == 0 {
+		t.Errorf("the status has %+v", s)
+	}
 	if resp, _ := get(t, a.url("slow")); resp.StatusCode != 500 {
 		t.Errorf("the first: %d", resp.StatusCode)
 	}
 	if resp, _ := get(t, a.url("slow")); resp.StatusCode != http.StatusTooManyRequests {
 		t.Errorf("the second: %d", resp.StatusCode)
+	}
+	_, text := get(t, a.url("admin")+"/metrics")
+	for _, want := range []string{
+		`outrigger_circuit_state{outrigger_upstream_name="web",state="open"} 1`,
+		`outrigger_circuit_state{outrigger_upstream_name="web",state="closed"} 0`,
+		`outrigger_circuit_state_changes_total{outrigger_upstream_name="web",state="open"} 1`,
+		`outrigger_circuit_rejections_total{outrigger_upstream_name="web"} 1`,
+		`outrigger_rejections_total{outrigger_upstream_name="slow",reason="rate_limited"} 1`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("metrics have no %s", want)
+		}
+	}
+	if strings.Contains(text, `outrigger_circuit_state{outrigger_upstream_name="slow"`) {
+		t.Error("there is a circuit where there is no breaker")
 	}
 }

@@ -144,6 +144,18 @@ func paces(t *testing.T) *paced {
 				zone    = "z2"
 			}
 		}
+		upstream "limited" {
+			listen = "127.0.0.1:0"
+			server "first" { address = %q }
+			limits {
+				adaptive_concurrency {}
+				circuit_breaker {
+					min_requests   = 2
+					open_time      = "50ms"
+					trial_requests = 1
+				}
+			}
+		}
 		upstream "tcp" {
 			listen   = "127.0.0.1:0"
 			protocol = "tcp"
@@ -156,7 +168,7 @@ func paces(t *testing.T) *paced {
 		}`
 	access, good, dyingAddress := filepath.Join(t.TempDir(), "access.log"), backend(t, "good"), dying.address
 	configured := func(strategy string) config.Config {
-		return parse(t, format, server.address, to.url, to.url, to.url, access, good, strategy, first, second, good, dyingAddress, good)
+		return parse(t, format, server.address, to.url, to.url, to.url, access, good, strategy, first, second, good, dyingAddress, first, good)
 	}
 	log := new(logBuffer)
 	a := runLogging(t, configured("random"), log, hclog.NewInterceptLogger(&hclog.LoggerOptions{Level: hclog.Debug, Output: log, JSONFormat: true}))
@@ -186,6 +198,16 @@ func paces(t *testing.T) *paced {
 	}
 	carryTCP(t, a.Addresses()["tcp"])
 	carryTCP(t, a.Addresses()["nobody"])
+
+	// A circuit breaker opens, and closes again.
+	eventually(t, "the circuit is open", func() bool {
+		request(t, "GET", a.url("limited")+"/?status=500", "")
+		return strings.Contains(log.String(), "the circuit breaker is open")
+	})
+	eventually(t, "the circuit is closed", func() bool {
+		request(t, "GET", a.url("limited"), "")
+		return strings.Contains(log.String(), "the circuit breaker is closed")
+	})
 
 	// A backend that dies is tried by a request, taken out, and comes back.
 	dying.kill()

@@ -56,6 +56,8 @@ type UpstreamStatus struct {
 	P50        float64        `json:"p50_s"`
 	P99        float64        `json:"p99_s"`
 	Retries    int64          `json:"retries"`
+	Hedges     *HedgesStatus  `json:"hedges,omitempty"`
+	Limits     LimitsStatus   `json:"limits"`
 	Queue      *QueueStatus   `json:"queue,omitempty"`
 	Shadow     *ShadowStatus  `json:"shadow,omitempty"`
 	TLS        *TLSStatus     `json:"tls,omitempty"` // nil in the clear

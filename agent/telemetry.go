@@ -62,7 +62,7 @@ func (a *Agent) Upstreams() []telemetry.Upstream {
 func (a *Agent) Agent() telemetry.AgentState {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	s := telemetry.AgentState{LastReload: a.started, AccessLog: a.access.lines()}
+	s := telemetry.AgentState{LastReload: a.started, AccessLog: a.access.lines(), Descriptors: a.descriptors}
 	probes := a.probes.Stats()
 	s.ProbesLate, s.ProbesSkipped = probes.Late, probes.Skipped
 	if a.reload != nil && a.reload.Error == "" {

@@ -170,13 +170,14 @@ func (u *upstream) panicked(on bool, usable, known int) {
 		"usable", usable, "known", known)
 }
 
-// circuitChanged logs what the circuit breaker does.
+// circuitChanged tells what the circuit breaker does.
 func (u *upstream) circuitChanged(from, to proxy.CircuitState) {
 	level := hclog.Info
 	if to == proxy.CircuitOpen {
 		level = hclog.Warn
 	}
-	u.log.Log(level, "the circuit breaker is "+strings.ReplaceAll(to.String(), "_", " "), "from", from.String(), "to", to.String())
+	announce(u.log, u.tell, level, "the circuit breaker is "+strings.ReplaceAll(to.String(), "_", " "),
+		telemetry.CircuitChanged{Upstream: u.name, To: to}, "from", from.String(), "to", to.String())
 }
 
 // serve puts a new server behind the upstream's listener, which a server

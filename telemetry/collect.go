@@ -55,6 +55,10 @@ func (o observation) agent(s AgentState) {
 			o.int(accessLogLines, n, attribute.NewSet(labelResult.String(word)))
 		}
 	}
+	if d := s.Descriptors; d != nil {
+		o.int(descriptorWaits, d.Waits.Load(), *attribute.EmptySet())
+		o.int(descriptorRefusals, d.Refused.Load(), *attribute.EmptySet())
+	}
 	if !s.LastReload.IsZero() {
 		o.float(configLastSuccess, float64(s.LastReload.UnixMilli())/1000, *attribute.EmptySet())
 	}
@@ -69,7 +73,7 @@ func (o observation) upstream(u Upstream, a *account, seen *upstream) {
 		} else {
 			o.http(u, seen, with)
 		}
-		o.int(retryDenials, u.Meter.Denied.Load(), with(labelReason.String(reasonBudget)))
+		o.limits(u, with)
 	}
 	listed, rest := a.book(u)
 	if rest != nil {
@@ -113,9 +117,6 @@ func (o observation) http(u Upstream, seen *upstream, with labeller) {
 	active := min(open, max(0, u.Stats.Active))
 	o.int(httpClientConnections, active, with(address, semconv.HTTPConnectionStateActive))
 	o.int(httpClientConnections, open-active, with(address, semconv.HTTPConnectionStateIdle))
-	o.int(hedges, u.Meter.Hedges.Load(), with(labelResult.String("begun")))
-	o.int(hedges, u.Meter.HedgesWon.Load(), with(labelResult.String("won")))
-	o.circuit(u.Meter, with)
 	for i := range seen.retries {
 		if n := seen.retries[i].Load(); n > 0 {
 			cause := other
@@ -128,19 +129,6 @@ func (o observation) http(u Upstream, seen *upstream, with labeller) {
 			o.int(retries, n, with(labelReason.String(cause)))
 		}
 	}
-}
-
-// circuit tells of every state, so that one that is over is 0 and no absence.
-func (o observation) circuit(m *proxy.Meter, with labeller) {
-	now := proxy.CircuitState(m.Circuit.Load())
-	for _, s := range [...]proxy.CircuitState{proxy.CircuitClosed, proxy.CircuitHalfOpen, proxy.CircuitOpen} {
-		var n int64
-		if s == now {
-			n = 1
-		}
-		o.int(circuitState, n, with(labelState.String(s.String())))
-	}
-	o.int(circuitOpenings, m.CircuitOpened.Load(), with())
 }
 
 func (o observation) tcp(m *proxy.Meter, a *account, with labeller) {

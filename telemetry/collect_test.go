@@ -31,8 +31,10 @@ func everything() []Upstream {
 	web.Denied.Store(2)
 	web.Hedges.Store(7)
 	web.HedgesWon.Store(3)
-	web.Circuit.Store(int64(proxy.CircuitOpen))
-	web.CircuitOpened.Store(6)
+	web.Connections.Store(4)
+	web.Waits.Store(1)
+	web.Concurrency.Store(40)
+	web.Circuit.Store(int64(proxy.CircuitHalfOpen))
 	for _, m := range []*proxy.Meter{db} {
 		m.Requests.Store(10)
 		m.Active.Store(3)
@@ -43,7 +45,7 @@ func everything() []Upstream {
 	ejected := serverStats("b", "", health.Ejected, 4, 4, 0)
 	ejected.Ejections, ejected.Dampings = 1, 2
 	return []Upstream{{
-		Name: "web", Strategy: "random", Protocol: "http", Meter: web, Stats: lb.Stats{
+		Name: "web", Strategy: "random", Protocol: "http", Meter: web, Breaker: true, Stats: lb.Stats{
 			Active: 2, Waiting: 1, Queued: 9, GaveUp: 3, Refused: 4,
 			Shadow: lb.ShadowStats{Strategy: "first", Picks: 14, Agreed: 8, Unplaced: 1},
 		},
@@ -62,8 +64,10 @@ func everything() []Upstream {
 
 func TestCollect(t *testing.T) {
 	rig := newRig(t, trusting())
-	taken := time.Unix(1700000000, 5e8)
-	rig.source.state.Store(&AgentState{LastReload: taken, ProbesLate: 250 * time.Millisecond, ProbesSkipped: 9, AccessLog: &AccessLog{Written: 6, Dropped: 2, Failed: 1}})
+	taken, few := time.Unix(1700000000, 5e8), new(proxy.Descriptors)
+	few.Waits.Store(5)
+	few.Refused.Store(6)
+	rig.source.state.Store(&AgentState{LastReload: taken, ProbesLate: 250 * time.Millisecond, ProbesSkipped: 9, AccessLog: &AccessLog{Written: 6, Dropped: 2, Failed: 1}, Descriptors: few})
 	o := rig.Observer("web", nil)
 	carry(o, request("GET", "http://web.local/"), good)
 	open := o.Begin(request("POST", "http://web.local/"))
@@ -72,6 +76,7 @@ func TestCollect(t *testing.T) {
 		BackendChanged{Upstream: "web", To: health.Verdict{State: health.Up}},
 		BackendChanged{Upstream: "web", To: health.Verdict{State: health.Draining, Rule: 2}},
 		FreshnessChanged{Upstream: "web", Freshness: health.Stale},
+		CircuitChanged{Upstream: "web", To: proxy.CircuitOpen}, CircuitChanged{Upstream: "web", To: proxy.CircuitHalfOpen},
 		WatchChanged{Service: "web", State: WatchFails}, WatchChanged{Service: "web", State: WatchFails},
 		ConfigReloaded{}, ConfigReloaded{Err: errors.New("bad")}, ConfigReloaded{},
 	} {
@@ -152,13 +157,26 @@ func TestCollect(t *testing.T) {
 			"result=gave_up,outrigger.upstream.name=db":  0,
 			"result=refused,outrigger.upstream.name=db":  0,
 		},
-		retries: {"reason=reset,outrigger.upstream.name=web": 1, "outrigger.upstream.name=db": 4},
-		hedges:  {"result=begun,outrigger.upstream.name=web": 7, "result=won,outrigger.upstream.name=web": 3},
-		circuitState: {
-			"state=closed,outrigger.upstream.name=web": 0, "state=half_open,outrigger.upstream.name=web": 0, "state=open,outrigger.upstream.name=web": 1,
+		retries:          {"reason=reset,outrigger.upstream.name=web": 1, "outrigger.upstream.name=db": 4},
+		retryDenials:     {"reason=budget,outrigger.upstream.name=web": 2, "reason=budget,outrigger.upstream.name=db": 0},
+		hedges:           {"result=begun,outrigger.upstream.name=web": 7, "result=won,outrigger.upstream.name=web": 3},
+		appConnections:   {"outrigger.upstream.name=web": 4, "outrigger.upstream.name=db": 0},
+		connectionWaits:  {"outrigger.upstream.name=web": 1, "outrigger.upstream.name=db": 0},
+		concurrencyLimit: {"outrigger.upstream.name=web": 40},
+		rejections: {
+			"reason=request_limit,outrigger.upstream.name=web": 0, "reason=concurrency_limit,outrigger.upstream.name=web": 0,
+			"reason=rate_limited,outrigger.upstream.name=web": 0, "reason=memory_short,outrigger.upstream.name=web": 0,
+			"reason=no_descriptor,outrigger.upstream.name=web": 0,
 		},
-		circuitOpenings: {"outrigger.upstream.name=web": 6},
-		retryDenials:    {"reason=budget,outrigger.upstream.name=web": 2, "reason=budget,outrigger.upstream.name=db": 0},
+		circuitState: {
+			"state=closed,outrigger.upstream.name=web": 0, "state=half_open,outrigger.upstream.name=web": 1, "state=open,outrigger.upstream.name=web": 0,
+		},
+		circuitRejections: {"outrigger.upstream.name=web": 0},
+		circuitChanges: {
+			"state=closed,outrigger.upstream.name=web": 0, "state=half_open,outrigger.upstream.name=web": 1, "state=open,outrigger.upstream.name=web": 1,
+		},
+		descriptorWaits:    {"": 5},
+		descriptorRefusals: {"": 6},
 		ejections: {
 			"reason=consecutive_failures,outrigger.upstream.name=web": 1, "reason=consecutive_failures,outrigger.upstream.name=db": 0,
 			"reason=flapping,outrigger.upstream.name=web": 2, "reason=flapping,outrigger.upstream.name=db": 0,
@@ -202,7 +220,7 @@ func TestCollect(t *testing.T) {
 		healthCheckSkipped: {"": 9},
 		accessLogLines:     {"result=written": 6, "result=dropped": 2, "result=failed": 1},
 		telemetrySpans:     {"result=ended": 2, "result=exported": 2, "result=failed": 0, "result=dropped": 0},
-		telemetryRecords:   {"result=emitted": 8, "result=exported": 8, "result=failed": 0, "result=dropped": 0},
+		telemetryRecords:   {"result=emitted": 10, "result=exported": 10, "result=failed": 0, "result=dropped": 0},
 		telemetryErrors:    {"signal=traces": 0, "signal=metrics": 0, "signal=logs": 0},
 	} {
 		got := sums(t, all, name)

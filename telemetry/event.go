@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
+	"github.com/outrigger-sidecar/outrigger/agent/proxy"
 	"github.com/outrigger-sidecar/outrigger/lb/health"
 )
 
@@ -16,6 +17,7 @@ const (
 	eventBackendChanged      = "outrigger.backend.state_changed"
 	eventBackendEjected      = "outrigger.backend.ejected"
 	eventPanicChanged        = "outrigger.panic.state_changed"
+	eventCircuitChanged      = "outrigger.circuit.state_changed"
 	eventDiscoveryUpdated    = "outrigger.discovery.updated"
 	eventDiscoveryError      = "outrigger.discovery.error"
 	eventDiscoveryChanged    = "outrigger.discovery.state_changed"
@@ -123,6 +125,21 @@ func onOff(on bool) string {
 		return "on"
 	}
 	return "off"
+}
+
+// CircuitChanged says that an upstream's circuit breaker is in another state.
+type CircuitChanged struct {
+	Upstream string
+	To       proxy.CircuitState
+}
+
+// Name implements Event.
+func (CircuitChanged) Name() string { return eventCircuitChanged }
+
+func (e CircuitChanged) count() count { return count{circuitChanges, e.Upstream, e.To.String()} }
+
+func (e CircuitChanged) attributes() []attribute.KeyValue {
+	return []attribute.KeyValue{textAttribute(keyUpstream, e.Upstream), keyState.String(e.To.String())}
 }
 
 // DiscoveryUpdated says that an upstream has another list of backends than

@@ -16,7 +16,7 @@ import (
 // Everything that is emitted is declared, and the other way round.
 func TestInstrumentsAreTheWholeTruth(t *testing.T) {
 	rig := newRig(t, trusting())
-	rig.source.state.Store(&AgentState{LastReload: time.Now(), AccessLog: new(AccessLog)})
+	rig.source.state.Store(&AgentState{LastReload: time.Now(), AccessLog: new(AccessLog), Descriptors: new(proxy.Descriptors)})
 	o := rig.Observer("web", nil)
 	carry(o, request("GET", "http://web.local/"), proxy.Result{Status: 500, Major: 1, GRPC: -1})
 	for status := 100; status < 500; status++ {

@@ -36,6 +36,7 @@ func eventKinds() []EventKind {
 		{eventBackendChanged, backendChanges, "A backend was added or removed, or its state is another.", backend},
 		{eventBackendEjected, backendChanges, "A backend is out for a while, because of failed requests or of flapping.", backend},
 		{eventPanicChanged, panicChanges, "Too few backends are up (on), or enough are again (off).", keys(keyUpstream, keyState, keyUsable, keyBackends)},
+		{eventCircuitChanged, circuitChanges, "A circuit breaker has opened, lets a few requests try (half_open), or is closed again.", keys(keyUpstream, keyState)},
 		{eventDiscoveryUpdated, discoveryChanges, "Other backends than before are in force.", keys(keyUpstream, keyIndex, keyBackends)},
 		{eventDiscoveryError, discoveryWatches, "A watch on the catalog fails, or fails in another way; its last answer stays in force.",
 			keys(keyService, keyState, semconv.ErrorTypeKey, keyErrorMessage)},

@@ -27,6 +27,7 @@ type Upstream struct {
 	Servers        []lb.ServerStats // as Balancer.AllStats orders them
 	Catalog        *Catalog         // nil: static servers
 	Imbalance      Imbalance        // of the last minute; not looked at without a shadow strategy
+	Breaker        bool             // it has a circuit breaker
 }
 
 // Imbalance is how many times its planned share the backend had that had most
@@ -62,8 +63,9 @@ type AccessLog struct{ Written, Dropped, Failed int64 }
 
 // AgentState is what there is to know of the agent itself.
 type AgentState struct {
-	LastReload    time.Time     // when the configuration in force was taken; zero: not known
-	ProbesLate    time.Duration // how late probes begin for want of budget, smoothed
-	ProbesSkipped int64         // since requests had proved the same
-	AccessLog     *AccessLog    // nil: there is none
+	LastReload    time.Time          // when the configuration in force was taken; zero: not known
+	ProbesLate    time.Duration      // how late probes begin for want of budget, smoothed
+	ProbesSkipped int64              // since requests had proved the same
+	AccessLog     *AccessLog         // nil: there is none
+	Descriptors   *proxy.Descriptors // nil: they have no bound
 }

@@ -13,26 +13,30 @@ import (
 // so that the first event is a change too.
 var tallied = []struct {
 	counter string
-	of      attribute.Key // keyUpstream, keyService or "" for the agent
-	catalog bool          // only of upstreams that have one
-	label   attribute.Key // "" with one word
+	of      attribute.Key       // keyUpstream, keyService or "" for the agent
+	only    func(Upstream) bool // of which upstreams; nil: all
+	label   attribute.Key       // "" with one word
 	words   []string
 }{
-	{backendChanges, keyUpstream, false, labelState, backendWords()},
-	{panicChanges, keyUpstream, false, labelState, []string{"on", "off"}},
-	{discoveryChanges, keyUpstream, true, "", []string{""}},
-	{discoveryFreshness, keyUpstream, true, labelState, []string{health.Fresh.String(), health.Stale.String(), health.Expired.String()}},
-	{discoveryHolds, keyUpstream, true, labelState, []string{"on", "off"}},
-	{discoveryWatches, keyService, false, labelState, []string{
+	{backendChanges, keyUpstream, nil, labelState, backendWords()},
+	{panicChanges, keyUpstream, nil, labelState, []string{"on", "off"}},
+	{circuitChanges, keyUpstream, breaking, labelState, circuitWords()},
+	{discoveryChanges, keyUpstream, cataloged, "", []string{""}},
+	{discoveryFreshness, keyUpstream, cataloged, labelState, []string{health.Fresh.String(), health.Stale.String(), health.Expired.String()}},
+	{discoveryHolds, keyUpstream, cataloged, labelState, []string{"on", "off"}},
+	{discoveryWatches, keyService, nil, labelState, []string{
 		string(WatchAnswers), string(WatchFails), string(WatchDoubted), string(WatchConfirmed), string(WatchRejected),
 		string(WatchReset), string(WatchHidden),
 	}},
-	{registrationChanges, "", false, labelState, []string{
+	{registrationChanges, "", nil, labelState, []string{
 		string(Registered), string(RegistrationLost), string(Deregistered), string(RegistrationStays),
 		string(RegistrationFails), string(RegistrationResumed),
 	}},
-	{configReloads, "", false, labelResult, []string{outcomeOK, outcomeFailed}},
+	{configReloads, "", nil, labelResult, []string{outcomeOK, outcomeFailed}},
 }
+
+func cataloged(u Upstream) bool { return u.Catalog != nil }
+func breaking(u Upstream) bool  { return u.Breaker }
 
 // backendRemoved is what becomes of a backend in the end.
 const backendRemoved = "removed"
@@ -111,7 +115,7 @@ func (t *tally) observe(o observation, all []Upstream) {
 		switch row.of {
 		case keyUpstream:
 			for _, u := range all {
-				if u.Catalog != nil || !row.catalog {
+				if row.only == nil || row.only(u) {
 					series(u.Name)
 				}
 			}

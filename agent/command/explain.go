@@ -67,6 +67,7 @@ func head(w io.Writer, e agent.Explanation) {
 	case e.Panic:
 		fmt.Fprintln(w, "panic: too few backends are up, so that others are used as well")
 	}
+	headOfLimits(w, e.UpstreamStatus)
 	if q := e.Queue; q != nil {
 		fmt.Fprintf(w, "queue: %d of %d waiting; %d waited so far, %d gave up, %d found it full\n", q.Waiting, q.Length, q.Queued, q.GaveUp, q.Refused)
 	}

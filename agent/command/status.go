@@ -68,6 +68,9 @@ func status(ctx context.Context, env Env, args []string) int {
 		if u.Reason != "" {
 			fmt.Fprintf(env.Stdout, "\n%s: %s\n", u.Name, printable(u.Reason))
 		}
+		if c := u.Limits.Circuit; c != nil && c.State != "closed" {
+			fmt.Fprintf(env.Stdout, "\n%s: %s\n", u.Name, circuit(*c))
+		}
 		if c := u.Catalog; c != nil && (c.Doubt != "" || len(c.Places) > 0) {
 			fmt.Fprintf(env.Stdout, "\n%s in Consul:\n", u.Name)
 			headOfCatalog(env.Stdout, c)

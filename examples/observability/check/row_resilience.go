@@ -31,7 +31,7 @@ func resilience() row {
 			{`sum by (outrigger_upstream_name, state) (outrigger_circuit_state{$of,state!="closed"})`, upstream + " {{state}}"},
 		}},
 		{title: "Circuits opened", unit: "none", tells: "Times. Many short ones are a backend service at its limit.", kind: stacked, queries: []query{
-			{"sum by (outrigger_upstream_name) (increase(outrigger_circuit_openings_total{$of}[$r]))", upstream},
+			{"sum by (outrigger_upstream_name) (increase(outrigger_circuit_state_changes_total{$of,state=\"open\"}[$r]))", upstream},
 		}},
 		{title: "Ejections", unit: "none", tells: "Backends taken out for a while, because of failed requests or of flapping.", kind: stacked, queries: []query{
 			{"sum by (outrigger_upstream_name, reason) (increase(outrigger_ejections_total{$of}[$r]))", upstream + " {{reason}}"},
