@@ -150,9 +150,19 @@ func play(part string) {
 			Transport: &http.Transport{MaxIdleConnsPerHost: 64},
 		}
 		go func() { _ = http.Serve(l, proxy) }()
+	case "collector":
+		go func() {
+			_ = http.Serve(l, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+		}()
+	case "outrigger_traced":
+		l.Close()
+		address = playAgent(`traces { exporters = ["otlp"] }`, fields[1:])
+	case "outrigger":
+		l.Close()
+		address = playAgent("", fields[1:])
 	default:
 		l.Close()
-		address = playAgent(fields[0] == "outrigger_traced", fields[1:])
+		address = playAgent(observed()[fields[0]].block(fields[1]), fields[2:])
 	}
 	control, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -166,18 +176,15 @@ func play(part string) {
 	os.Exit(0)
 }
 
-func playAgent(traced bool, backends []string) (address string) {
-	exporters := "[]"
-	if traced {
-		exporters = `["otlp"]`
-	}
+// playAgent runs an agent whose telemetry is as the blocks say.
+func playAgent(blocks string, backends []string) (address string) {
 	text := fmt.Sprintf(`admin { listen = "127.0.0.1:0" }
 telemetry {
-  traces { exporters = %s }
+  %s
 }
 upstream "web" {
   listen = "127.0.0.1:0"
-`, exporters)
+`, blocks)
 	for i, backend := range backends {
 		text += fmt.Sprintf("  server \"s%d\" { address = %q }\n", i, backend)
 	}
