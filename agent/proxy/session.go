@@ -227,5 +227,9 @@ func (s *session) Abort() {
 // Gone implements inbound.
 func (s *session) Gone() bool { return s.sock.Gone() }
 
-// Cut implements inbound.
-func (s *session) Cut() { s.sock.Interrupt() }
+// Cut implements inbound. The kernel would go on for as long as the client
+// likes with what it holds for it, which are megabytes.
+func (s *session) Cut() {
+	s.sock.BreakOnClose()
+	s.sock.Interrupt()
+}

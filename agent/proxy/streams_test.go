@@ -27,7 +27,11 @@ type caller2 struct {
 
 func call2(t testing.TB, f *front) *caller2 {
 	t.Helper()
-	conn := dialed(t, f)
+	return call2On(t, dialed(t, f))
+}
+
+func call2On(t testing.TB, conn io.ReadWriter) *caller2 {
+	t.Helper()
 	c := &caller2{Framer: http2.NewFramer(conn, conn), t: t, stream: 1}
 	c.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	c.hpack = hpack.NewEncoder(&c.heads)
@@ -38,10 +42,8 @@ func call2(t testing.TB, f *front) *caller2 {
 	return c
 }
 
-// ask sends a request whose head has these fields, name and value in turn, and
-// returns the answer.
-func (c *caller2) ask(method string, fields ...string) (head *http2.MetaHeadersFrame, body string) {
-	c.t.Helper()
+// send sends a request whose head has these fields, name and value in turn.
+func (c *caller2) send(method string, fields ...string) {
 	c.heads.Reset()
 	fields = append([]string{":method", method, ":authority", "web", ":scheme", "http", ":path", "/"}, fields...)
 	for i := 0; i < len(fields); i += 2 {
@@ -57,6 +59,12 @@ func (c *caller2) ask(method string, fields ...string) (head *http2.MetaHeadersF
 		n = min(len(block), piece)
 		_ = c.WriteContinuation(c.stream, n == len(block), block[:n])
 	}
+}
+
+// ask sends a request, and returns the answer.
+func (c *caller2) ask(method string, fields ...string) (head *http2.MetaHeadersFrame, body string) {
+	c.t.Helper()
+	c.send(method, fields...)
 	defer func() { c.stream += 2 }()
 	for {
 		frame, err := c.ReadFrame()

@@ -14,6 +14,11 @@ func (v *Server) tick() {
 	dead := !v.out.failed && v.check(time.Now())
 	v.mu.Unlock()
 	if dead {
+		// The kernel would go on for as long as the client likes with what it
+		// holds for it, which are megabytes.
+		if lingers, ok := v.net.(interface{ SetLinger(sec int) error }); ok {
+			_ = lingers.SetLinger(0)
+		}
 		_ = v.net.Close()
 	}
 }
