@@ -43,7 +43,7 @@ func TestSlowHTTP(t *testing.T) {
 				  client = "4s"
 				}`)
 			before := resident(t, a.pid)
-			args := strings.Fields(tt.args + fmt.Sprintf(" -r 1500 -l 12 -p 3 -v 1 -u http://%s/", a.address))
+			args := strings.Fields(tt.args + fmt.Sprintf(" -r 1500 -l 14 -p 3 -v 1 -u http://%s/", a.address))
 			cmd := exec.Command(tool, args...)
 			cmd.Env = append(os.Environ(), "TERM=dumb")
 			var out bytes.Buffer
@@ -84,7 +84,7 @@ var escapes = regexp.MustCompile(`\x1b\[[0-9;]*[A-Za-z]`)
 // slowhttptest takes.
 func waitFor(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(8 * time.Second); !is(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(12 * time.Second); !is(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Errorf("waited in vain until %s", what)
 			return
