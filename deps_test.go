@@ -24,6 +24,7 @@ func TestArrows(t *testing.T) {
 		{"github.com/hashicorp/consul/api", []string{"discovery/consul", "examples/two-services"}},
 		{"go.opentelemetry.io/", []string{"telemetry"}},
 		{"github.com/prometheus/", []string{"telemetry"}},
+		{"github.com/go-logr/", []string{"telemetry"}},
 		{"github.com/hashicorp/go-hclog", []string{"agent", "agent/command"}},
 		{module + "/agent/config", []string{"agent", "agent/command", "agent/dev"}},
 		{module + "/discovery/catalog", []string{"agent/dev"}},

@@ -32,6 +32,7 @@ func paces(t *testing.T) *paced {
 	for name, value := range map[string]string{
 		"OTEL_BLRP_SCHEDULE_DELAY": "20", "OTEL_BSP_SCHEDULE_DELAY": "20",
 		"NOMAD_ALLOC_ID": "alloc", "NOMAD_JOB_NAME": "job", "NOMAD_GROUP_NAME": "group", "NOMAD_DC": "dc1",
+		"POD_NAME": "shop-1", "POD_UID": "uid", "POD_NAMESPACE": "shops", "NODE_NAME": "node",
 	} {
 		t.Setenv(name, value)
 	}
@@ -59,6 +60,7 @@ func paces(t *testing.T) *paced {
 		agent { name = "shop" }
 		consul {
 			address      = %q
+			datacenter   = "dc1"
 			start_jitter = "0s"
 			wait         = "100ms"
 		}

@@ -121,7 +121,7 @@ func beatOf(s *config.Registration) *beat {
 
 func telemetryConfig(c config.Config, build Build) telemetry.Config {
 	return telemetry.Config{
-		App: c.Agent.Name, Version: build.Version, Revision: build.Revision,
+		App: c.Agent.Name, Datacenter: c.Consul.Datacenter, Version: build.Version, Revision: build.Revision,
 		Traces: telemetry.Traces{
 			Exporter:    exporterOf(c.Telemetry.Traces.Exporter),
 			SampleRatio: c.Telemetry.Traces.SampleRatio, TrustIncoming: c.Telemetry.Traces.TrustIncoming,

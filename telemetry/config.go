@@ -12,6 +12,7 @@ import (
 // and metrics to Prometheus.
 type Config struct {
 	App               string // outrigger.app.name; "" leaves it out
+	Datacenter        string // of Consul, consul.datacenter; "" leaves it out
 	Version, Revision string // of this build
 	Traces            Traces
 	Metrics           Metrics

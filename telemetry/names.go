@@ -11,6 +11,7 @@ const scope = "github.com/outrigger-sidecar/outrigger/telemetry"
 // Attributes of our own that resources and spans carry.
 const (
 	keyApp         = attribute.Key("outrigger.app.name")
+	keyDatacenter  = attribute.Key("consul.datacenter")
 	keyAttempts    = attribute.Key("outrigger.attempts")
 	keyOutcome     = attribute.Key("outrigger.outcome")
 	keyStrategy    = attribute.Key("outrigger.strategy")

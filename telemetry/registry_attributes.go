@@ -60,6 +60,7 @@ func resourceAttributes() []attribute.Key {
 		semconv.ServiceNameKey, semconv.ServiceVersionKey, semconv.ServiceInstanceIDKey, keyApp,
 		semconv.TelemetrySDKNameKey, semconv.TelemetrySDKLanguageKey, semconv.TelemetrySDKVersionKey,
 		semconv.HostNameKey, semconv.ProcessPIDKey, semconv.ContainerIDKey,
+		keyDatacenter, semconv.K8SPodNameKey, semconv.K8SPodUIDKey, semconv.K8SNamespaceNameKey, semconv.K8SNodeNameKey,
 		"nomad.alloc.id", "nomad.job.name", "nomad.group.name", "nomad.datacenter",
 	}
 }

@@ -163,7 +163,7 @@ func TestRegistryIsSound(t *testing.T) {
 			t.Errorf("%s is declared, and nothing has it", name)
 		}
 	}
-	conventions := []string{"http.", "url.", "server.", "client.", "network.", "user_agent.", "error.", "rpc.", "service.", "telemetry.", "host.", "process.", "container.", "nomad.", "go.", "otel."}
+	conventions := []string{"http.", "url.", "server.", "client.", "network.", "user_agent.", "error.", "rpc.", "service.", "telemetry.", "host.", "process.", "container.", "consul.", "k8s.", "nomad.", "go.", "otel."}
 	for name := range used {
 		if !own[name] && !slices.ContainsFunc(conventions, func(p string) bool { return strings.HasPrefix(name, p) }) {
 			t.Errorf("%s is not declared", name)

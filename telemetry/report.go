@@ -7,6 +7,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/go-logr/logr/funcr"
+	"go.opentelemetry.io/otel"
 )
 
 const (
@@ -49,6 +52,20 @@ func (r *reporter) fresh(words string, now time.Time) bool {
 	}
 	r.told[words] = now
 	return true
+}
+
+// listen has the SDK tell what it does here too, as much of it as
+// OTEL_LOG_LEVEL says: error is the default, since what fails is reported in
+// any case, and none silences even that.
+func (r *reporter) listen(level string) {
+	verbosity, known := map[string]int{"": 0, "error": 0, "none": 0, "warn": 1, "info": 4, "debug": 8}[strings.ToLower(level)]
+	if !known {
+		r.Handle(fmt.Errorf("telemetry: OTEL_LOG_LEVEL: there is no level %q; passed over", level))
+	}
+	if strings.EqualFold(level, "none") {
+		r.off.Store(true)
+	}
+	otel.SetLogger(funcr.New(func(_, words string) { r.Handle(errors.New("telemetry: SDK: " + words)) }, funcr.Options{Verbosity: verbosity}))
 }
 
 // Println lets the scrape handler complain here.

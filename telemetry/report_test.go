@@ -3,6 +3,8 @@ package telemetry
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,4 +43,39 @@ func TestReporter(t *testing.T) {
 		r.Handle(nil)
 		(&reporter{}).Handle(errors.New("for nobody"))
 	})
+}
+
+// OTEL_LOG_LEVEL decides how much the SDK tells of itself.
+func TestLogLevelOfTheSDK(t *testing.T) {
+	for level, want := range map[string]struct{ made, unknown bool }{
+		"": {}, "error": {}, "Info": {made: true}, "debug": {made: true}, "none": {}, "loud": {unknown: true},
+	} {
+		t.Run(level, func(t *testing.T) {
+			t.Setenv("OTEL_LOG_LEVEL", level)
+			var mu sync.Mutex
+			var told strings.Builder
+			c := Config{Traces: Traces{Exporter: Exporter{Exporters: []string{exporterOTLP}}}, OnError: func(err error) {
+				mu.Lock()
+				defer mu.Unlock()
+				fmt.Fprintln(&told, err)
+			}}
+			tel, err := Setup(t.Context(), c, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tel.report.Handle(errors.New("telemetry: it failed"))
+			if err := tel.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for words, want := range map[string]bool{
+				"TracerProvider created": want.made, "no level": want.unknown, "it failed": level != "none",
+			} {
+				if strings.Contains(told.String(), words) != want {
+					t.Errorf("%q is told: %v, in\n%s", words, !want, told.String())
+				}
+			}
+		})
+	}
 }

@@ -25,6 +25,12 @@ func newResource(ctx context.Context, c Config) (*resource.Resource, error) {
 	}
 	add(semconv.ServiceVersionKey, c.Version)
 	add(keyApp, c.App)
+	add(keyDatacenter, c.Datacenter)
+	// As pods commonly have it from the downward API.
+	add(semconv.K8SPodNameKey, os.Getenv("POD_NAME"))
+	add(semconv.K8SPodUIDKey, os.Getenv("POD_UID"))
+	add(semconv.K8SNamespaceNameKey, os.Getenv("POD_NAMESPACE"))
+	add(semconv.K8SNodeNameKey, os.Getenv("NODE_NAME"))
 	// There is neither a convention nor a detector for Nomad.
 	add("nomad.alloc.id", os.Getenv("NOMAD_ALLOC_ID"))
 	add("nomad.job.name", os.Getenv("NOMAD_JOB_NAME"))

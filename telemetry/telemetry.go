@@ -70,6 +70,7 @@ func Setup(ctx context.Context, c Config, s Source) (*Telemetry, error) {
 		return t, err
 	}
 	otel.SetErrorHandler(report)
+	report.listen(variable("OTEL_LOG_LEVEL"))
 	if variable("OTEL_CONFIG_FILE") != "" {
 		report.Handle(errors.New("telemetry: OTEL_CONFIG_FILE is not read here; use the other OTEL_* variables or the agent's configuration"))
 	}
