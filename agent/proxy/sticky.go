@@ -69,12 +69,13 @@ func (s Sticky) strip(h *message.Header) {
 	for i := range h.Len() {
 		f := h.At(i)
 		if f.Key == message.Cookie && s.holds(f.Value) {
-			f.Value = s.without(h, f.Value)
-			emptied = emptied || len(f.Value) == 0
+			if f.Value = s.without(h, f.Value); len(f.Value) == 0 {
+				f.Name, emptied = nil, true
+			}
 		}
 	}
 	if emptied {
-		h.DelFunc(func(f *message.Field) bool { return f.Key == message.Cookie && len(f.Value) == 0 })
+		h.DelFunc(func(f *message.Field) bool { return f.Name == nil })
 	}
 }
 
