@@ -282,8 +282,7 @@ func (a *attempt) stream() error {
 		return clientGone
 	}
 	if none {
-		a.judge()
-		a.leave() // first, so that the client's next request finds the connection free
+		a.done()
 		if c.Flush() != nil {
 			return clientGone
 		}
@@ -319,13 +318,20 @@ func (a *attempt) stream() error {
 			return err
 		}
 	}
-	a.judge()
-	a.leave()
+	a.done()
 	if c.Finish(&a.resp.Trailer) != nil {
 		return clientGone
 	}
 	a.delivered()
 	return nil
+}
+
+// done ends the part of the server, before the client gets the last of the
+// answer: so the client's next request finds place and connection free.
+func (a *attempt) done() {
+	a.judge()
+	a.leave()
+	a.lease.Release()
 }
 
 // judge tells the balancer how the server did. An answer that says a server
