@@ -97,7 +97,7 @@ func (a *attempt) ask() *failure {
 			f = failed(nil, a.stopped())
 		}
 		a.leave()
-		if !stale || f.gone || a.stopped() != nil || !f.unsent && !idempotent(a.r.Method) || a.body.lost {
+		if !stale || f.gone || a.stopped() != nil || !f.unsent && !idempotent(a.r.Method) || a.body.lost.Load() {
 			return f
 		}
 	}
@@ -216,7 +216,7 @@ func (a *attempt) fail(f *failure) *failure {
 // if working on it twice does no harm. In any case all that was sent of its
 // body must still be there. Of an answer that is unwanted, wanting has decided.
 func (x *exchange) repeatable(f *failure) bool {
-	if f.kind == RequestTimeout || f.kind == BadRequest || f.kind == Internal || f == uploadStalled || x.body.lost {
+	if f.kind == RequestTimeout || f.kind == BadRequest || f.kind == Internal || f == uploadStalled || x.body.lost.Load() {
 		return false
 	}
 	return f.connecting() || f.unsent || f.kind == Unwanted || idempotent(x.r.Method)

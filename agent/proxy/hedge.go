@@ -60,7 +60,7 @@ func (p *pace) close() { p.clock.Remove(&p.alarm) }
 // the client's session is not as good as another.
 func (x *exchange) mayHedge() {
 	x.deadlines.hedge.Store(0)
-	if x.http.pace == nil || !x.body.ended.Load() || x.body.lost || x.prefer != 0 || x.r.Upgrade != nil || !idempotent(x.r.Method) {
+	if x.http.pace == nil || !x.body.ended.Load() || x.body.lost.Load() || x.prefer != 0 || x.r.Upgrade != nil || !idempotent(x.r.Method) {
 		return
 	}
 	x.within(&x.deadlines.hedge, x.now, time.Duration(x.http.pace.delay.Load()))

@@ -42,7 +42,7 @@ func (s Answers) match(r *message.Response) bool {
 // wanting tells that the answer of a is to be had from another server, and that
 // it may be tried there.
 func (x *exchange) wanting(a *attempt, n int) bool {
-	if !x.http.Retry.On.match(&a.resp) || n >= x.http.Retry.Max || x.body.lost || !x.body.ended.Load() {
+	if !x.http.Retry.On.match(&a.resp) || n >= x.http.Retry.Max || x.body.lost.Load() {
 		return false
 	}
 	// Which calls of gRPC may be done twice only those know who name its statuses.

@@ -13,9 +13,9 @@ import (
 // bound, so that it can be sent to another backend.
 type upload struct {
 	*exchange
-	kept     []byte // all that was read, unless lost
-	room     []byte // what kept lies in where it is a copy
-	lost     bool   // more was read than is kept
+	kept     []byte      // all that was read, unless lost
+	room     []byte      // what kept lies in where it is a copy
+	lost     atomic.Bool // more was read than is kept
 	received int64
 	ended    atomic.Bool   // it was read to its end
 	over     chan struct{} // closed when carry is; nil: it does not run
@@ -27,7 +27,8 @@ const keepLimit = 64 << 10
 
 func (u *upload) begin(x *exchange) {
 	u.exchange = x
-	u.kept, u.lost, u.received = nil, false, 0
+	u.kept, u.received = nil, 0
+	u.lost.Store(false)
 	u.ended.Store(x.r.Length == 0)
 }
 
@@ -56,9 +57,9 @@ func (u *upload) take(piece []byte, err error) {
 		}
 	}
 	switch {
-	case u.lost || len(piece) == 0:
+	case u.lost.Load() || len(piece) == 0:
 	case len(u.kept)+len(piece) > keepLimit || u.r.Length > keepLimit:
-		u.lost = true
+		u.lost.Store(true)
 	default:
 		u.room = append(u.room[:len(u.kept)], piece...)
 		u.kept = u.room
