@@ -123,7 +123,7 @@ func eventually(t testing.TB, what string, check func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain until %s", what)
 		}
-		pause = min(pause*5/4, 50*time.Millisecond)
+		pause = min(pause*5/4, 20*time.Millisecond)
 	}
 }
 
