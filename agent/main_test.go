@@ -117,10 +117,13 @@ func (r *running) explained(t testing.TB, upstream string) (e Explanation) {
 // eventually waits for what other goroutines bring about.
 func eventually(t testing.TB, what string, check func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !check(); time.Sleep(5 * time.Millisecond) {
+	// Many checks take a connection each, and ports are not that many.
+	pause := 5 * time.Millisecond
+	for deadline := time.Now().Add(15 * time.Second); !check(); time.Sleep(pause) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain until %s", what)
 		}
+		pause = min(pause*5/4, 20*time.Millisecond)
 	}
 }
 

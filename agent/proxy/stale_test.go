@@ -3,19 +3,20 @@ package proxy
 import (
 	"math/rand/v2"
 	"net"
+	"os"
 	"runtime"
 	"testing"
 	"time"
 )
 
 // A backend that gives up a kept connection at about the moment at which the
-// next request is sent on it, 3,000 times in each way (figure F2): no GET
-// fails, and no POST is delivered twice. A POST fails where it cannot be proven
+// next request is sent on it, 3,000 times in each way (figure F2) with
+// OUTRIGGER_CHAOS=1, and less often where ports have to last: no GET fails, and no POST is delivered twice. A POST fails where it cannot be proven
 // that the backend did not get it, and only there.
 func TestStaleTrials(t *testing.T) {
-	trials := 3000
-	if testing.Short() || raceEnabled {
-		trials = 300
+	trials := 300
+	if os.Getenv("OUTRIGGER_CHAOS") != "" {
+		trials = 3000
 	}
 	const around = 150 * time.Microsecond
 	for _, method := range []string{"GET", "POST"} {
