@@ -24,7 +24,7 @@ func TestExplainTellsAll(t *testing.T) {
 			consul { service = "web" }
 			health {
 				merge = "probe"
-				check "http" { interval = "10ms" }
+				check "http" { interval = "50ms" } # which is its timeout too
 			}
 		}
 		upstream "static" {
