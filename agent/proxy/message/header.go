@@ -124,8 +124,8 @@ func (h *Header) DelNamed(name string) {
 // DelBytes is DelNamed for a name that is bytes already.
 func (h *Header) DelBytes(name []byte) {
 	for i := range h.fields {
-		if sameFold(h.fields[i].Name, name) {
-			h.DelFunc(func(f *Field) bool { return sameFold(f.Name, name) })
+		if equalFold(h.fields[i].Name, name) {
+			h.DelFunc(func(f *Field) bool { return equalFold(f.Name, name) })
 			return
 		}
 	}

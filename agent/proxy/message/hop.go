@@ -81,22 +81,10 @@ func (h *Header) connectionNames(name []byte) bool {
 		}
 		for list := h.fields[i].Value; len(list) > 0; {
 			var option []byte
-			if option, list, _ = bytes.Cut(list, comma); sameFold(Trim(option), name) {
+			if option, list, _ = bytes.Cut(list, comma); equalFold(Trim(option), name) {
 				return true
 			}
 		}
 	}
 	return false
-}
-
-func sameFold(a, b []byte) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i, c := range a {
-		if c != b[i] && lower(c) != lower(b[i]) {
-			return false
-		}
-	}
-	return true
 }

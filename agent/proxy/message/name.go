@@ -121,7 +121,7 @@ func lower(c byte) byte {
 
 // equalFold compares in ASCII alone: field names hold nothing else, and
 // Unicode's folding would take a Kelvin sign for a k.
-func equalFold(a []byte, b string) bool {
+func equalFold[T string | []byte](a []byte, b T) bool {
 	if len(a) != len(b) {
 		return false
 	}
