@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -173,4 +174,21 @@ func (x metricExporter) Export(ctx context.Context, m *metricdata.ResourceMetric
 		return fmt.Errorf("telemetry: export of metrics: %w", err)
 	}
 	return nil
+}
+
+// allOrNone makes an exporter of each name. Where one cannot be made, those
+// made before are ended.
+func allOrNone[E interface{ Shutdown(context.Context) error }](ctx context.Context, signal string, names []string, construct func(name string) (E, error)) ([]E, error) {
+	var all []E
+	for _, name := range names {
+		exporter, err := construct(name)
+		if err != nil {
+			for _, made := range all {
+				err = errors.Join(err, made.Shutdown(ctx))
+			}
+			return nil, fmt.Errorf("telemetry: %s to %s: %w", signal, name, err)
+		}
+		all = append(all, exporter)
+	}
+	return all, nil
 }

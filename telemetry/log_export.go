@@ -3,8 +3,6 @@ package telemetry
 import (
 	"context"
 	"crypto/tls"
-	"errors"
-	"fmt"
 	"io"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploggrpc"
@@ -17,16 +15,11 @@ import (
 // newLogProcessors makes a queue of a size for each exporter. None ever blocks:
 // what finds no room is dropped, and counted.
 func newLogProcessors(ctx context.Context, d destination, size int, e *exports, stdout io.Writer) ([]sdklog.Processor, error) {
-	var exporters []sdklog.Exporter
-	for _, name := range d.exporters {
-		exporter, err := newLogExporter(ctx, name, d, stdout)
-		if err != nil {
-			for _, made := range exporters {
-				err = errors.Join(err, made.Shutdown(ctx))
-			}
-			return nil, fmt.Errorf("telemetry: logs to %s: %w", name, err)
-		}
-		exporters = append(exporters, exporter)
+	exporters, err := allOrNone(ctx, signalLogs, d.exporters, func(name string) (sdklog.Exporter, error) {
+		return newLogExporter(ctx, name, d, stdout)
+	})
+	if err != nil {
+		return nil, err
 	}
 	processors := make([]sdklog.Processor, len(exporters))
 	for i, exporter := range exporters {

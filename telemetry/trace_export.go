@@ -3,8 +3,6 @@ package telemetry
 import (
 	"context"
 	"crypto/tls"
-	"errors"
-	"fmt"
 	"io"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
@@ -17,16 +15,11 @@ import (
 // newSpanProcessors makes a queue of a size for each exporter. None ever
 // blocks: what finds no room is dropped, and counted.
 func newSpanProcessors(ctx context.Context, d destination, size int, e *exports, stdout io.Writer) ([]sdktrace.SpanProcessor, error) {
-	var exporters []sdktrace.SpanExporter
-	for _, name := range d.exporters {
-		exporter, err := newSpanExporter(ctx, name, d, stdout)
-		if err != nil {
-			for _, made := range exporters {
-				err = errors.Join(err, made.Shutdown(ctx))
-			}
-			return nil, fmt.Errorf("telemetry: traces to %s: %w", name, err)
-		}
-		exporters = append(exporters, exporter)
+	exporters, err := allOrNone(ctx, signalTraces, d.exporters, func(name string) (sdktrace.SpanExporter, error) {
+		return newSpanExporter(ctx, name, d, stdout)
+	})
+	if err != nil {
+		return nil, err
 	}
 	processors := make([]sdktrace.SpanProcessor, len(exporters))
 	for i, exporter := range exporters {
