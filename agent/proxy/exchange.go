@@ -97,19 +97,18 @@ func (x *exchange) end() {
 	if x.cut {
 		x.client.Abort()
 	}
-	x.report()
+	x.report(now)
 	x.http.Meter.Active.Add(-1)
 	x.forget()
 }
 
-// report tells how the exchange went. Where it goes on as a tunnel that is when
+// report tells how the exchange went until now. Where it goes on as a tunnel that is when
 // the tunnel begins, since how long one lasts is no matter of how quick a
 // server is.
-func (x *exchange) report() {
+func (x *exchange) report(now time.Duration) {
 	if x.trace == nil {
 		return
 	}
-	now := x.http.clock.Now()
 	x.result.Took = now - x.start
 	x.result.Own += now - x.now
 	x.result.Received = x.body.received

@@ -40,7 +40,7 @@ func (a *attempt) switchProtocols() *failure {
 		silence: a.http.Timeouts.Tunnel, clock: a.http.clock, sent: &a.http.Meter.Sent, received: &a.http.Meter.Received,
 	}
 	a.report()
-	a.exchange.report()
+	a.exchange.report(a.http.clock.Now())
 	done, ok := a.http.tunnels.add(r)
 	if !ok {
 		return nil // draining
