@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/secure"
+	"github.com/outrigger-sidecar/outrigger/lb/health"
 )
 
 // dialer makes connections to servers, of TLS where the upstream wants that.
@@ -40,6 +41,15 @@ func (d dialer) dial(ctx context.Context, address, protocol string) (net.Conn, u
 		return nil, 0, err // and no *tls.Conn that is nil
 	}
 	return secured, generation, nil
+}
+
+// dial connects to host:port or unix:///path. (Dialer.DialTCP, which looks
+// cheaper for an IP address, binds a port before it connects: such a port is
+// used up, for a minute after its end too, whatever the other address is.)
+func dial(ctx context.Context, address string, timeout time.Duration) (net.Conn, error) {
+	network, addr := health.SplitAddress(address)
+	nd := net.Dialer{Timeout: timeout}
+	return nd.DialContext(ctx, network, addr)
 }
 
 // stale tells whether a connection was made with files that are not in force

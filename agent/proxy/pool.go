@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"net"
 	"slices"
 	"sync"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/http1"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/secure"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/socket"
-	"github.com/outrigger-sidecar/outrigger/lb/health"
 )
 
 // Keeping says how connections to servers are kept for the next request.
@@ -153,12 +151,6 @@ func (p *pool) dial(ctx context.Context, address string) (*origin, error) {
 	p.meter.Backends.Add(1)
 	now := p.clock.Now()
 	return &origin{pool: p, address: address, sock: socket.New(conn), born: now, since: now, secured: secured}, nil
-}
-
-func dial(ctx context.Context, address string, timeout time.Duration) (net.Conn, error) {
-	network, addr := health.SplitAddress(address)
-	nd := net.Dialer{Timeout: timeout}
-	return nd.DialContext(ctx, network, addr)
 }
 
 // warm makes connections to an address ahead of the first request. Who cannot

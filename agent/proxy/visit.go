@@ -10,7 +10,6 @@ import (
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/proxyproto"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/socket"
 	"github.com/outrigger-sidecar/outrigger/lb"
-	"github.com/outrigger-sidecar/outrigger/lb/health"
 )
 
 // visit is one TCP connection from the app, from when it was accepted to its
@@ -205,7 +204,7 @@ func (v *visit) connect(ctx context.Context, address string) (*socket.Conn, time
 // dial is all that has to be done before bytes of the app may flow. The PROXY
 // header comes before TLS.
 func (v *visit) dial(ctx context.Context, address string) (net.Conn, error) {
-	conn, err := v.tcp.Descriptors.keep(dialAddress(ctx, address))
+	conn, err := v.tcp.Descriptors.keep(dial(ctx, address, 0))
 	if err != nil {
 		return nil, err
 	}
@@ -221,15 +220,6 @@ func (v *visit) dial(ctx context.Context, address string) (net.Conn, error) {
 		return nil, err // and no *tls.Conn that is nil
 	}
 	return secured, nil
-}
-
-// dialAddress connects to host:port or unix:///path. (Dialer.DialTCP, which
-// looks cheaper for an IP address, binds a port before it connects: such a port
-// is used up, for a minute after its end too, whatever the other address is.)
-func dialAddress(ctx context.Context, address string) (net.Conn, error) {
-	network, addr := health.SplitAddress(address)
-	var d net.Dialer
-	return d.DialContext(ctx, network, addr)
 }
 
 func (v *visit) carry(backend *socket.Conn, server *lb.Server) *failure {
@@ -254,18 +244,11 @@ func (v *visit) carry(backend *socket.Conn, server *lb.Server) *failure {
 		return &failure{kind: TLS, err: err}
 	case err != nil:
 		// Who hears of an end in place of a reset takes what it got for all.
-		breakOff(v.app)
-		breakOff(backend)
+		v.app.BreakOnClose()
+		backend.BreakOnClose()
 		return &failure{kind: Reset, err: err}
 	}
 	return nil
-}
-
-// breakOff has Close reset the connection, where it can.
-func breakOff(c *socket.Conn) {
-	if lingers, ok := c.NetConn().(interface{ SetLinger(sec int) error }); ok {
-		_ = lingers.SetLinger(0)
-	}
 }
 
 // begin lets r be cut and dismissed; it is false after a drain.
