@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/rand"
 	"fmt"
 	"io"
@@ -746,5 +747,51 @@ func TestRejectedClientsAreKnown(t *testing.T) {
 		if peer := <-o.Observer.(seeing).peers; !peer.Addr().IsLoopback() || peer.Port() == 0 {
 			t.Errorf("%q came from %v", request, peer)
 		}
+	}
+}
+
+// A steady request over HTTP/1.1 allocates nothing, whether it has a body or
+// not, nor does it with sessions and rules to apply.
+func TestHTTPAllocatesNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("sync.Pool drops at random under the race detector")
+	}
+	answer := []byte("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-A: b\r\n\r\nok")
+	address, _ := rawBackend(t, func(conn net.Conn, r *bufio.Reader) {
+		request := make([]byte, 4096)
+		for {
+			if _, err := r.Read(request); err != nil { // they come whole
+				return
+			}
+			if _, err := conn.Write(answer); err != nil {
+				return
+			}
+		}
+	})
+	for name, request := range map[string]string{
+		"GET":  "GET /a?b=c HTTP/1.1\r\nHost: web\r\nAccept: */*\r\nCookie: a=1; lb=0123456789abcdef\r\n\r\n",
+		"POST": "POST /a HTTP/1.1\r\nHost: web\r\nContent-Length: 5\r\n\r\nhello",
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := defaults()
+			o.Sticky = Sticky{Cookie: "lb", Path: "/"}
+			f := startHTTP(t, o, address)
+			conn := dialed(t, f)
+			sent, got := []byte(request), make([]byte, 4096)
+			once := func() {
+				if _, err := conn.Write(sent); err != nil {
+					t.Fatal(err)
+				}
+				if n, err := conn.Read(got); err != nil || !bytes.HasPrefix(got[:n], []byte("HTTP/1.1 200")) {
+					t.Fatalf("%q, %v", got[:n], err)
+				}
+			}
+			for range 10 { // what is kept grows to what is needed
+				once()
+			}
+			if n := testing.AllocsPerRun(500, once); n > 0 {
+				t.Errorf("%v allocations", n)
+			}
+		})
 	}
 }
