@@ -16,7 +16,6 @@ import (
 type attempt struct {
 	*exchange
 	lease  lb.Lease
-	number int
 	hedge  bool             // it runs beside another
 	from   time.Duration    // when it began, by the clock
 	now    time.Duration    // when the clock was last read for it
@@ -33,7 +32,7 @@ type attempt struct {
 
 // begin makes what is sent to the leased server.
 func (a *attempt) begin(x *exchange, number int, reason string) {
-	a.exchange, a.number, a.result = x, number, Result{GRPC: -1}
+	a.exchange, a.result = x, Result{GRPC: -1}
 	a.http.headers.forward(&a.out, a.r)
 	a.http.Sticky.strip(&a.out.Header)
 	a.trace = x.trace.Attempt(&a.out, a.lease.Server(), number, reason)
@@ -234,19 +233,26 @@ func idempotent(method []byte) bool {
 
 // respond carries the server's answer to the client.
 func (a *attempt) respond() {
-	h, resp := &a.answer, &a.resp
-	h.Reset()
-	h.Status, h.Length, h.Declared, h.Head = resp.Status, resp.Length, resp.Declared, resp.Head
+	h, resp := a.present(), &a.resp
+	h.Length, h.Declared, h.Head = resp.Length, resp.Declared, resp.Head
 	h.Last = a.last || !a.body.ended.Load()
-	message.EndToEnd(&h.Header, &resp.Header)
-	a.http.headers.response.Apply(&h.Header, a)
-	a.keepSession(&h.Header)
-	a.begun = true
-	a.exchange.result.Status, a.exchange.result.Major = resp.Status, resp.Major
-	a.exchange.trace.Answer(h)
 	if err := a.stream(); err != nil {
 		a.breakOff(err)
 	}
+}
+
+// present makes what the client sees of the server's head, but for framing.
+func (a *attempt) present() *message.Response {
+	h := &a.answer
+	h.Reset()
+	h.Status = a.resp.Status
+	message.EndToEnd(&h.Header, &a.resp.Header)
+	a.http.headers.response.Apply(&h.Header, a)
+	a.keepSession(&h.Header)
+	a.begun = true
+	a.exchange.result.Status, a.exchange.result.Major = a.resp.Status, a.resp.Major
+	a.exchange.trace.Answer(h)
+	return h
 }
 
 // keepSession has the client come back to the server that answers, where it

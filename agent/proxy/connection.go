@@ -191,7 +191,7 @@ func (c *connection) process(block bool) bool {
 	return true
 }
 
-var preface = []byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+var preface = []byte(http2.Preface)
 
 // refuse answers bytes that are no request, or half of one in time for it.
 func (c *connection) refuse(f *failure) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/http1"
-	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
 )
 
 // switchProtocols joins the connections of both sides, if the server agreed to
@@ -20,15 +19,8 @@ func (a *attempt) switchProtocols() *failure {
 		return f
 	}
 	a.lease.Record(a.took)
-	a.begun = true
-	a.exchange.result.Status, a.exchange.result.Major = a.resp.Status, a.resp.Major
-	h := &a.answer
-	h.Reset()
-	h.Status, h.Upgrade = 101, a.resp.Upgrade
-	message.EndToEnd(&h.Header, &a.resp.Header)
-	a.http.headers.response.Apply(&h.Header, a)
-	a.keepSession(&h.Header)
-	a.exchange.trace.Answer(h)
+	h := a.present()
+	h.Upgrade = a.resp.Upgrade
 	a.unwatch()
 	s.ending = true
 	if _, err := s.sock.Write(http1.AppendResponse(s.out[:0], h, false, 1)); err != nil {
