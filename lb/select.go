@@ -38,6 +38,15 @@ func (b *Balancer) Acquire(ctx context.Context, q Query) (Lease, error) {
 	return b.lease(c, shadow, err)
 }
 
+// TryAcquire is Acquire for who does not wait: where every server is at its
+// limit it fails with ErrNoCapacity.
+func (b *Balancer) TryAcquire(q Query) (Lease, error) {
+	return b.lease(b.current().choose(q))
+}
+
+// Queues tells whether Acquire may wait.
+func (b *Balancer) Queues() bool { return b.queue.open() }
+
 func (b *Balancer) lease(c, shadow *Candidate, err error) (Lease, error) {
 	if err != nil {
 		return Lease{}, err
