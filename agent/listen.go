@@ -107,12 +107,22 @@ func (l *listener) setDeadline(t time.Time) error {
 	return l.Listener.(interface{ SetDeadline(time.Time) error }).SetDeadline(t)
 }
 
-// loan is a listener whose Close only ends the loan.
+// loan is a listener whose Close only ends the loan, once it has handed over the
+// connections that were waiting by then: if the listener is closed next, they
+// would be reset.
 type loan struct {
 	*listener
 	once  sync.Once
 	ended chan struct{}
+	until time.Time // of the looks for such connections; set before ended is closed
 }
+
+const (
+	// look is how long a connection is looked for that waits already.
+	look = time.Millisecond
+	// mostLooks bounds them all, as others may go on to come.
+	mostLooks = 50 * time.Millisecond
+)
 
 // Done tells a server that has no place for connections, and so does not call
 // Accept, that the loan ended.
@@ -120,18 +130,27 @@ func (l *loan) Done() <-chan struct{} { return l.ended }
 
 func (l *loan) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
-	if err != nil {
-		select {
-		case <-l.ended:
-			return nil, net.ErrClosed
-		default:
+	if err == nil {
+		return conn, nil
+	}
+	select {
+	case <-l.ended:
+	default:
+		return nil, err
+	}
+	if now := time.Now(); now.Before(l.until) && l.setDeadline(now.Add(look)) == nil {
+		if conn, err := l.Listener.Accept(); err == nil {
+			return conn, nil
 		}
 	}
-	return conn, err
+	return nil, net.ErrClosed
 }
 
-// Close wakes Accept, which then tells the server that this is the end.
+// Close wakes Accept, which in the end tells the server that this is it.
 func (l *loan) Close() error {
-	l.once.Do(func() { close(l.ended) })
+	l.once.Do(func() {
+		l.until = time.Now().Add(mostLooks)
+		close(l.ended)
+	})
 	return l.setDeadline(time.Now())
 }

@@ -54,6 +54,49 @@ func TestUnixListener(t *testing.T) {
 	}
 }
 
+// A connection that waits to be accepted as the loan ends is handed over, since
+// it would be reset if the listener was closed then.
+func TestLoanEndsWithNobodyWaiting(t *testing.T) {
+	l, err := listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	lent := l.lend()
+	const count = 20
+	for range count {
+		conn, err := net.Dial("tcp", l.at())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	if err := lent.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for n := 0; ; n++ {
+		conn, err := lent.Accept()
+		if errors.Is(err, net.ErrClosed) && n == count {
+			break
+		}
+		if err != nil {
+			t.Fatalf("after %d: %v", n, err)
+		}
+		conn.Close()
+	}
+	again := l.lend()
+	conn, err := net.Dial("tcp", l.at())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if conn, err := again.Accept(); err != nil {
+		t.Errorf("lent again: %v", err)
+	} else {
+		conn.Close()
+	}
+}
+
 func TestTakenPortIsNamed(t *testing.T) {
 	first, err := listen("127.0.0.1:0")
 	if err != nil {
