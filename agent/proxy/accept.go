@@ -5,12 +5,15 @@ import (
 	"net"
 	"syscall"
 	"time"
+
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/socket"
 )
 
 // accept hands each connection of l to handle until l is closed, and returns
 // nil then. Each connection first takes a place of d, which handle has to see
 // given back.
-func accept(l net.Listener, d *door, handle func(net.Conn)) error {
+func accept(l net.Listener, loops *socket.Loops, d *door, handle func(*socket.Conn)) error {
+	from := socket.NewAcceptor(l, loops)
 	var closed <-chan struct{}
 	if l, ok := l.(interface{ Done() <-chan struct{} }); ok {
 		closed = l.Done()
@@ -20,7 +23,7 @@ func accept(l net.Listener, d *door, handle func(net.Conn)) error {
 		if !d.await(closed) {
 			return nil
 		}
-		conn, err := l.Accept()
+		conn, err := from.Accept()
 		if err == nil {
 			pause = 0
 			d.enter()

@@ -15,25 +15,48 @@ import (
 func (a *attempt) connect(fresh bool) (outbound, *failure) {
 	address := a.lease.Server().Address
 	if p := a.http.Backend; p == H2C || p == H2 || p == Auto && a.r.IsGRPC() {
-		s, err := a.http.trunks.open(a.context, address)
-		if err != nil {
-			return nil, a.unreached(err)
-		}
-		return s, nil
+		return a.open(address)
 	}
 	if fresh {
 		a.http.pool.forget(address) // the server has most likely closed them all
-	} else if o := a.http.pool.take(address); o != nil {
+	} else if o := a.http.pool.take(address, a.home); o != nil {
 		o.since = a.now
 		return o, nil
 	}
-	o, err := a.http.pool.dial(a.context(), address)
-	if err != nil {
-		return nil, a.unreached(err)
+	o, f := a.dial(address)
+	if f != nil {
+		return nil, f
 	}
 	a.now = a.http.clock.Now()
 	o.since = a.now
 	return o, nil
+}
+
+// dial is a new connection.
+func (a *attempt) dial(address string) (o *origin, f *failure) {
+	a.home.Block(func() {
+		var err error
+		if o, err = a.http.pool.dial(a.context(), address, a.home); err != nil {
+			f = a.unreached(err)
+		}
+	})
+	return o, f
+}
+
+// open is a stream of HTTP/2.
+func (a *attempt) open(address string) (out outbound, f *failure) {
+	a.home.Block(func() {
+		s, err := a.http.trunks.open(a.context, address)
+		if err != nil {
+			f = a.unreached(err)
+			return
+		}
+		out = s
+	})
+	if a.home != nil && f == nil {
+		out = aside{out, a.home}
+	}
+	return out, f
 }
 
 func (a *attempt) unreached(err error) *failure {

@@ -3,7 +3,6 @@ package proxy
 import (
 	"bytes"
 	"errors"
-	"net"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -17,6 +16,7 @@ import (
 type connection struct {
 	server *HTTP
 	sock   *socket.Conn
+	home   *socket.Loop // which serves it; nil: a goroutine does
 	peer   netip.AddrPort
 	ip     string // "" for a unix socket
 	alarm  socket.Alarm
@@ -25,6 +25,7 @@ type connection struct {
 	session *session // nil while nothing is at hand
 	ending  bool     // no further request is read
 	broken  bool     // its end must not look like one
+	moved   bool     // another one has taken its place
 	begun   bool     // some request was read
 	after   step     // what to do when arrived returned false
 
@@ -53,48 +54,83 @@ const (
 	upgraded             // it speaks HTTP/2
 )
 
-func newConnection(h *HTTP, conn net.Conn) *connection {
-	c := &connection{server: h, sock: socket.New(conn)}
-	if peer, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
-		c.peer = peer.AddrPort()
+func newConnection(h *HTTP, sock *socket.Conn) *connection {
+	c := &connection{server: h, sock: sock, home: sock.Loop(), peer: sock.Peer()}
+	if c.peer.IsValid() {
 		c.ip = c.peer.Addr().Unmap().String()
 	}
 	c.arrive = c.arrived
 	return c
 }
 
-// serve answers requests until the connection ends.
+// serve answers requests until the connection ends, in a goroutine.
 func (c *connection) serve() {
-	defer c.server.farewell(c)
+	defer c.end()
+	defer c.guard()
+	c.begin()
+	for c.sock.WhenBytes(c.arrive) == nil && c.goOn() {
+	}
+	c.conclude()
+}
+
+// turn is what serve does each time something comes, for a connection that a
+// loop serves.
+func (c *connection) turn() (again bool) {
 	defer func() {
-		if fault := recover(); fault != nil { // outside of an exchange: it costs the connection
-			c.server.reportFault(fault)
+		if !again {
+			c.end()
 		}
 	}()
-	c.server.clock.Add(&c.alarm, c.ring)
-	defer c.server.clock.Remove(&c.alarm)
-	defer c.sock.Close()
-	c.idles(c.server.clock.Now())
-	for {
-		c.after = closing
-		if err := c.sock.WhenBytes(c.arrive); err != nil {
-			break
-		}
-		on := false
-		for c.after == blocking {
-			c.after = closing
-			on = c.process(true)
-		}
-		if !on {
-			break
-		}
-		if len(c.session.in) == 0 {
-			c.idles(c.session.exchange.now)
-			c.release()
+	defer c.guard()
+	for !c.arrived() {
+		if !c.goOn() {
+			c.conclude()
+			return false
 		}
 	}
+	return true
+}
+
+func (c *connection) begin() {
+	c.server.clock.Add(&c.alarm, c.ring)
+	c.idles(c.server.clock.Now())
+}
+
+// guard deals with a fault of this program outside of an exchange: it costs the
+// connection.
+func (c *connection) guard() {
+	if fault := recover(); fault != nil {
+		c.server.reportFault(fault)
+	}
+}
+
+func (c *connection) end() {
+	c.sock.Close()
+	c.server.clock.Remove(&c.alarm)
+	if !c.moved {
+		c.server.farewell(c)
+	}
+}
+
+// goOn does what arrived left to be done, and tells whether that may be called
+// again.
+func (c *connection) goOn() bool {
+	on := false
+	for c.after == blocking {
+		c.after = closing
+		on = c.process(true)
+	}
+	if on && len(c.session.in) == 0 {
+		c.idles(c.session.exchange.now)
+		c.release()
+	}
+	return on
+}
+
+// conclude is the last that is said on a connection.
+func (c *connection) conclude() {
 	if c.after == upgraded {
-		c.serveHTTP2()
+		c.upgrade()
 		return
 	}
 	if c.late.Load() && c.session != nil {
@@ -110,10 +146,11 @@ func (c *connection) serve() {
 // is called within the socket's wait, which misses nothing as long as all that
 // can be read without waiting is.
 func (c *connection) arrived() (again bool) {
+	c.after = closing
 	if c.session == nil {
 		c.session = c.server.sessions.Get().(*session)
 		c.session.connection = c
-		c.session.exchange.alarm = &c.alarm
+		c.session.exchange.alarm, c.session.exchange.home = &c.alarm, c.home
 	}
 	for {
 		room := c.session.room()
@@ -221,8 +258,10 @@ func (c *connection) part() {
 	if s.request.Last && s.framing.Done() && !s.refused || c.sock.CloseWrite() != nil {
 		return
 	}
-	until := time.Now().Add(linger)
-	_ = c.sock.NetConn().SetDeadline(until)
+	c.sock.ResumeRead()
+	until := c.server.clock.Now() + linger
+	c.head.Store(int64(until))
+	c.alarm.Earlier(until)
 	room := s.in[:cap(s.in)]
 	for left := 256 << 10; left > 0; {
 		n, err := c.sock.Read(room)
@@ -230,9 +269,11 @@ func (c *connection) part() {
 			return
 		}
 	}
-	for time.Now().Before(until) && !c.sock.Gone() {
-		time.Sleep(glance)
-	}
+	c.home.Block(func() {
+		for c.server.clock.Now() < until && !c.sock.Gone() {
+			time.Sleep(glance)
+		}
+	})
 }
 
 // release gives the session back.
@@ -249,17 +290,25 @@ func (c *connection) release() {
 	}
 }
 
+const forEver = 1 << 62
+
 // idles begins the time without a request.
 func (c *connection) idles(now time.Duration) {
 	if d := c.server.Timeouts.KeepAlive; d > 0 {
 		c.idle.Store(int64(now + d))
 	} else {
-		c.idle.Store(1 << 62)
+		c.idle.Store(forEver)
 	}
 	c.head.Store(0)
-	// A client that has closed its end along with its last request is met with
-	// nothing to read, of which the socket does not tell.
-	c.alarm.Earlier(now + glance)
+	if c.home == nil {
+		// A client that has closed its end along with its last request is met
+		// with nothing to read, of which the socket does not tell.
+		c.alarm.Earlier(now + glance)
+		return
+	}
+	if at := c.idle.Load(); at < forEver {
+		c.alarm.Earlier(time.Duration(at))
+	}
 }
 
 // headBegins begins the time for a request's head.
@@ -282,7 +331,7 @@ func (c *connection) ring(now time.Duration) (next time.Duration) {
 			return at
 		}
 		c.late.Store(true)
-		_ = c.sock.NetConn().SetReadDeadline(past)
+		c.sock.StopRead()
 		return 0
 	}
 	if at := time.Duration(c.idle.Load()); at > 0 {
@@ -321,6 +370,3 @@ func (c *connection) cut() {
 	}
 	c.sock.Interrupt()
 }
-
-// past is a deadline that is over.
-var past = time.Unix(1, 0)

@@ -18,6 +18,7 @@ type exchange struct {
 	http   *HTTP
 	client inbound // guarded by mu where another goroutine asks
 	alarm  *socket.Alarm
+	home   *socket.Loop // where it runs; nil: in a goroutine
 	r      *message.Request
 	ip     string        // of the client; "" for a unix socket
 	start  time.Duration // by the clock
@@ -32,17 +33,17 @@ type exchange struct {
 	body   upload // the request's body
 	try    attempt
 	rival  attempt // that runs beside it; see hedge
-	hedges sync.WaitGroup
 	pass   pass
 	answer message.Response // as it goes to the client
 
 	deadlines deadlines
 	writing   atomic.Bool // the client is being written to
 
-	mu     sync.Mutex // guards what follows
-	active bool
-	cause  *failure // why it was stopped
-	won    *attempt // the one whose answer came first; nil before
+	mu      sync.Mutex // guards what follows
+	active  bool
+	cause   *failure      // why it was stopped
+	hedging chan struct{} // closed when the second attempt has ended; nil: there is none
+	won     *attempt      // the one whose answer came first; nil before
 }
 
 // run carries the request r of a client to a backend, and the answer back.
@@ -156,8 +157,7 @@ func (x *exchange) forward() {
 			x.refuse(last)
 			return
 		}
-		var err error
-		if x.try.lease, err = x.http.Balancer.Acquire(waiting{&x.try}, x.query); err != nil {
+		if err := x.place(); err != nil {
 			x.unplaced(err, last)
 			return
 		}
@@ -184,6 +184,24 @@ func (x *exchange) forward() {
 			return
 		}
 	}
+}
+
+// place leases one on a server, which may have to be waited for.
+func (x *exchange) place() (err error) {
+	if x.home == nil {
+		x.try.lease, err = x.http.Balancer.Acquire(waiting{&x.try}, x.query)
+		return err
+	}
+	if x.try.lease, err = x.http.Balancer.TryAcquire(x.query); errors.Is(err, lb.ErrNoCapacity) && x.http.Balancer.Queues() {
+		return x.queue()
+	}
+	return err
+}
+
+// queue is apart since what its function shares lies on the heap.
+func (x *exchange) queue() (err error) {
+	x.home.Block(func() { x.try.lease, err = x.http.Balancer.Acquire(waiting{&x.try}, x.query) })
+	return err
 }
 
 // tried notes which servers were asked, so that another try goes elsewhere.
@@ -227,7 +245,7 @@ func (x *exchange) catchUp() {
 
 // close ends the attempts of one round.
 func (x *exchange) close() {
-	x.hedges.Wait()
+	x.awaitHedge()
 	x.try.end()
 	if x.rival.exchange != nil {
 		x.rival.end()

@@ -66,6 +66,30 @@ func (x *exchange) mayHedge() {
 	x.within(&x.deadlines.hedge, x.now, time.Duration(x.http.pace.delay.Load()))
 }
 
+// beginHedgeLocked has the second server asked.
+func (x *exchange) beginHedgeLocked() {
+	over := make(chan struct{})
+	x.hedging = over
+	x.home.Go(func() {
+		defer close(over)
+		x.hedge()
+	})
+}
+
+// awaitHedge waits until no second server is being asked.
+func (x *exchange) awaitHedge() {
+	if x.http.pace == nil {
+		return
+	}
+	x.mu.Lock()
+	over := x.hedging
+	x.hedging = nil
+	x.mu.Unlock()
+	if over != nil {
+		x.home.Block(func() { <-over })
+	}
+}
+
 // beaten ends an attempt of which the answer is not needed any more.
 var beaten = &failure{kind: Reset, blameless: true, gone: true}
 
@@ -127,7 +151,7 @@ func (x *exchange) settle(f *failure) (*attempt, *failure) {
 	if f == nil {
 		x.win(first)
 	}
-	x.hedges.Wait()
+	x.awaitHedge()
 	if second.exchange == nil {
 		if f == nil {
 			x.http.pace.add(first.took, first.now)

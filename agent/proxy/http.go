@@ -25,12 +25,14 @@ type HTTP struct {
 	pace     *pace // nil: nothing is hedged
 	entrance *admission
 	draining atomic.Bool
+	severed  atomic.Bool // connections are being cut
 	tunnels  *tunnels
 	sessions sync.Pool // of *session
 	streams  sync.Pool // of *stream
 	heads    http1.Limits
 	headers  forwarding
 	door     door
+	loops    *socket.Loops // nil: connections are served by goroutines
 
 	crew    crew            // which serves connections
 	running sync.WaitGroup  // the clock
@@ -58,7 +60,10 @@ func NewHTTP(o Options) *HTTP {
 		conns:    make(map[*connection]struct{}),
 		quiet:    make(chan struct{}, 1),
 	}
-	h.pool = newPool(o, h.clock)
+	if o.TLS == nil && o.Backend != H2C && o.Backend != H2 { // of which connections have goroutines
+		h.loops = o.Loops
+	}
+	h.pool = newPool(o, h.loops, h.clock)
 	h.trunks = newStreamPool(o, h.clock)
 	if o.Retry.Hedge.Percentile > 0 {
 		h.pace = newPace(o.Retry.Hedge, h.clock)
@@ -77,20 +82,40 @@ func NewHTTP(o Options) *HTTP {
 
 // Serve implements Server.
 func (h *HTTP) Serve(l net.Listener) error {
-	if err := accept(l, &h.door, h.welcome); err != nil {
+	if err := accept(l, h.loops, &h.door, h.welcome); err != nil {
 		return fmt.Errorf("upstream %q: %w", h.Upstream, err)
 	}
 	return nil
 }
 
 // welcome takes a connection from the app.
-func (h *HTTP) welcome(conn net.Conn) {
-	c := newConnection(h, conn)
+func (h *HTTP) welcome(sock *socket.Conn) {
+	c := newConnection(h, sock)
 	h.Meter.Connections.Add(1)
+	h.enlist(c)
+	if c.home == nil {
+		h.crew.do(c.serve)
+		return
+	}
+	c.begin()
+	if err := sock.Serve(c.turn); err != nil {
+		h.reportFault(err)
+		c.end()
+	}
+}
+
+func (h *HTTP) enlist(c *connection) {
 	h.mu.Lock()
 	h.conns[c] = struct{}{}
 	h.mu.Unlock()
-	h.crew.do(c.serve)
+}
+
+// succeed puts a connection in the place of another.
+func (h *HTTP) succeed(from, to *connection) {
+	h.mu.Lock()
+	delete(h.conns, from)
+	h.conns[to] = struct{}{}
+	h.mu.Unlock()
 }
 
 // farewell is the end of one.
@@ -124,7 +149,9 @@ func (h *HTTP) Drain(ctx context.Context) {
 	h.await(ctx, timer.C)
 	h.each((*connection).shutDown)
 	h.await(ctx, nil)
+	h.severed.Store(true)
 	h.each((*connection).cut)
+	h.await(context.Background(), nil)
 	h.tunnels.drain(ctx)
 	h.crew.close()
 	h.pool.close()

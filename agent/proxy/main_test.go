@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/socket"
 	"github.com/outrigger-sidecar/outrigger/lb"
 	"github.com/outrigger-sidecar/outrigger/lb/health"
 )
@@ -65,6 +67,14 @@ func start(t testing.TB, o Options, serve func(Options) Server, backends ...stri
 				t.Fatal(err)
 			}
 		}
+	}
+	if o.Loops == nil && os.Getenv("OUTRIGGER_TEST_GOROUTINES") == "" {
+		loops, err := socket.NewLoops(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(loops.Close)
+		o.Loops = loops
 	}
 	l := listen(t)
 	f := &front{Options: o, address: l.Addr().String(), listener: l, server: serve(o), served: make(chan error, 1)}

@@ -121,7 +121,7 @@ func (o *origin) ReadHead(r *message.Response) error {
 var errHalfAHead = errors.New("it closed the connection within the head of its answer")
 
 func (o *origin) ask() error {
-	b, n, err := o.sock.Ask(o.out, o.reused)
+	b, n, err := o.sock.Ask(o.out, o.reused, idempotent(o.method))
 	o.out = o.out[:0]
 	if err != nil {
 		return err

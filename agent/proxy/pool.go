@@ -32,6 +32,7 @@ type pool struct {
 	dialer
 	meter *Meter
 	heads http1.Limits
+	loops *socket.Loops // which connections are for; nil: goroutines
 	clock *socket.Clock
 	alarm socket.Alarm
 
@@ -43,8 +44,9 @@ type pool struct {
 	closed bool
 }
 
-func newPool(o Options, clock *socket.Clock) *pool {
+func newPool(o Options, loops *socket.Loops, clock *socket.Clock) *pool {
 	p := &pool{
+		loops:   loops,
 		Keeping: o.Keeping, dialer: newDialer(o), meter: o.Meter, clock: clock,
 		heads: o.Limits.heads(),
 		idle:  make(map[string][]*origin),
@@ -64,19 +66,20 @@ func idleOf(k Keeping) time.Duration {
 	return k.Idle
 }
 
-// take is a connection to address that has served before, nil for none.
-func (p *pool) take(address string) *origin {
+// take is a connection to address that has served before, of a loop; nil for
+// none.
+func (p *pool) take(address string, home *socket.Loop) *origin {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	all := p.idle[address]
-	if len(all) == 0 {
-		return nil
+	for i := len(all) - 1; i >= 0; i-- { // few are another loop's
+		if o := all[i]; o.sock.Loop() == home {
+			p.idle[address] = slices.Delete(all, i, i+1)
+			p.unlink(o)
+			return o
+		}
 	}
-	o := all[len(all)-1]
-	all[len(all)-1] = nil
-	p.idle[address] = all[:len(all)-1]
-	p.unlink(o)
-	return o
+	return nil
 }
 
 // put keeps o for another request.
@@ -142,22 +145,22 @@ func (p *pool) drop() *origin {
 	return o
 }
 
-// dial makes a connection to address.
-func (p *pool) dial(ctx context.Context, address string) (*origin, error) {
+// dial makes a connection to address, for a loop. It waits, as goroutines do.
+func (p *pool) dial(ctx context.Context, address string, home *socket.Loop) (*origin, error) {
 	conn, secured, err := p.dialer.dial(ctx, address, secure.HTTP1)
 	if err != nil {
 		return nil, err
 	}
 	p.meter.Backends.Add(1)
 	now := p.clock.Now()
-	return &origin{pool: p, address: address, sock: socket.New(conn), born: now, since: now, secured: secured}, nil
+	return &origin{pool: p, address: address, sock: home.Adopt(conn), born: now, since: now, secured: secured}, nil
 }
 
 // warm makes connections to an address ahead of the first request. Who cannot
 // be reached is left for the first request to find out.
 func (p *pool) warm(ctx context.Context, address string) {
 	for range p.Warm {
-		o, err := p.dial(ctx, address)
+		o, err := p.dial(ctx, address, p.loops.Pick())
 		if err != nil {
 			return
 		}

@@ -23,7 +23,7 @@ func poolOf(t *testing.T, k Keeping) *pool {
 	t.Helper()
 	o := defaults()
 	o.Keeping = k
-	p := newPool(o, socket.NewClock())
+	p := newPool(o, nil, socket.NewClock())
 	t.Cleanup(func() {
 		p.close()
 		if n := o.Meter.Backends.Load(); n != 0 {
@@ -35,7 +35,7 @@ func poolOf(t *testing.T, k Keeping) *pool {
 
 func dialled(t *testing.T, p *pool, address string) *origin {
 	t.Helper()
-	o, err := p.dial(context.Background(), address)
+	o, err := p.dial(context.Background(), address, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,18 +49,18 @@ func TestPoolKeepsWhatWasUsedLast(t *testing.T) {
 	for _, o := range []*origin{first, second, third} {
 		p.put(o)
 	}
-	if got := p.take(a); got != third {
+	if got := p.take(a, nil); got != third {
 		t.Error("not the one that was used last")
 	}
 	p.put(third)
 	p.put(fourth) // one too many: the one idle longest goes
-	if got := p.take(a); got != third {
+	if got := p.take(a, nil); got != third {
 		t.Error("not the one that was used last")
 	}
-	if got := p.take(a); got != nil {
+	if got := p.take(a, nil); got != nil {
 		t.Error("the oldest was kept")
 	}
-	if p.take(b) != fourth || p.take(b) != second || p.take(b) != nil || p.count != 0 || p.oldest != nil || p.newest != nil {
+	if p.take(b, nil) != fourth || p.take(b, nil) != second || p.take(b, nil) != nil || p.count != 0 || p.oldest != nil || p.newest != nil {
 		t.Error("not what was put")
 	}
 	for _, o := range []*origin{second, third, fourth} {
@@ -75,7 +75,7 @@ func TestPoolForgets(t *testing.T) {
 		p.put(dialled(t, p, address))
 	}
 	p.forget(a)
-	if p.take(a) != nil || p.count != 1 || p.meter.Backends.Load() != 1 {
+	if p.take(a, nil) != nil || p.count != 1 || p.meter.Backends.Load() != 1 {
 		t.Error("a removed server's connections are kept")
 	}
 }
@@ -93,7 +93,7 @@ func TestPoolSweeps(t *testing.T) {
 	if p.count != 2 {
 		t.Error("one that is too old is kept")
 	}
-	if next := p.sweep(70 * time.Second); next != 80*time.Second || p.take(a) != nil || p.count != 1 {
+	if next := p.sweep(70 * time.Second); next != 80*time.Second || p.take(a, nil) != nil || p.count != 1 {
 		t.Errorf("next at %v, %d left", next, p.count)
 	}
 	if next := p.sweep(80 * time.Second); next != 0 || p.count != 0 {

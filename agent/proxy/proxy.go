@@ -17,6 +17,7 @@ import (
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/http1"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/secure"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/socket"
 	"github.com/outrigger-sidecar/outrigger/lb"
 )
 
@@ -50,6 +51,7 @@ type Options struct {
 	Timeouts Timeouts
 	Limits   Limits
 
+	Loops       *socket.Loops               // HTTP only, some for all servers; nil: everything runs in goroutines
 	Memory      *Memory                     // HTTP only, one for all servers; nil: it is not watched
 	Descriptors *Descriptors                // one for all servers; nil: they are not counted
 	OnCircuit   func(from, to CircuitState) // HTTP only; told of every change of the breaker, in order, and must not block; may be nil

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 // it waits. Fill in the fields and call run once.
 type relay struct {
 	app, backend               *socket.Conn
+	home                       *socket.Loop  // of both
 	aheadOfApp, aheadOfBackend []byte        // read from them before, and to be carried first
 	silence                    time.Duration // 0: any
 	clock                      *socket.Clock // runs
@@ -47,10 +47,13 @@ func (r *relay) run() error {
 	r.touch()
 	up := direction{relay: r, from: r.app, to: r.backend, ahead: r.aheadOfApp, count: r.sent}
 	down := direction{relay: r, from: r.backend, to: r.app, ahead: r.aheadOfBackend, count: r.received}
-	var wg sync.WaitGroup
-	wg.Go(up.run)
+	over := make(chan struct{})
+	r.home.Go(func() {
+		defer close(over)
+		up.run()
+	})
 	down.run()
-	wg.Wait()
+	r.home.Block(func() { <-over })
 	if err := r.broken.Load(); err != nil && !errors.Is(*err, socket.ErrInterrupted) && !errors.Is(*err, net.ErrClosed) {
 		return *err
 	}

@@ -3,7 +3,6 @@ package proxy
 import (
 	"errors"
 	"io"
-	"time"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/http1"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
@@ -148,10 +147,10 @@ func (s *session) fill() (err error) {
 func (s *session) BodyBuffered() bool { return s.used < len(s.in) || len(s.rest) > 0 }
 
 // StopBody implements inbound.
-func (s *session) StopBody() { _ = s.sock.NetConn().SetReadDeadline(past) }
+func (s *session) StopBody() { s.sock.StopRead() }
 
 // ResumeBody implements inbound.
-func (s *session) ResumeBody() { _ = s.sock.NetConn().SetReadDeadline(time.Time{}) }
+func (s *session) ResumeBody() { s.sock.ResumeRead() }
 
 // Interim implements inbound.
 func (s *session) Interim(r *message.Response) error {

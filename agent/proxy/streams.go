@@ -5,13 +5,34 @@ import (
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/socket"
 )
 
-// serveHTTP2 goes on with a client that began to speak HTTP/2.
-func (c *connection) serveHTTP2() {
+// upgrade goes on with a client that began to speak HTTP/2, which is served by
+// goroutines.
+func (c *connection) upgrade() {
 	ahead := append([]byte(nil), c.session.in...)
 	c.release()
-	h := c.server
 	c.idle.Store(0)
 	c.head.Store(0)
+	if c.home == nil {
+		c.serveHTTP2(ahead)
+		return
+	}
+	conn, err := c.sock.Release()
+	if err != nil {
+		return // it was closed meanwhile
+	}
+	d := newConnection(c.server, socket.New(conn))
+	c.server.succeed(c, d)
+	c.moved = true
+	c.server.crew.do(func() {
+		defer d.end()
+		defer d.guard()
+		d.serveHTTP2(ahead)
+	})
+}
+
+// serveHTTP2 answers requests in HTTP/2, of which some was read ahead.
+func (c *connection) serveHTTP2(ahead []byte) {
+	h := c.server
 	v := http2.NewServer(c.sock.NetConn(), ahead, http2.ServerOptions{
 		MaxHeaderBytes: h.Limits.MaxHeaderBytes, MaxHeaders: h.Limits.MaxHeaders,
 		Header: h.Timeouts.Header, Idle: h.Timeouts.KeepAlive, Stall: h.Timeouts.Client,
@@ -20,6 +41,9 @@ func (c *connection) serveHTTP2() {
 	c.http2.Store(v)
 	if h.draining.Load() {
 		v.Drain()
+	}
+	if h.severed.Load() {
+		_ = v.Close()
 	}
 	_ = v.Serve() // how a client ends is its affair
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -266,5 +267,34 @@ func TestARefusalIsNotOfTheRequestBefore(t *testing.T) {
 				t.Errorf("%s after %.20q: seen as %q", what, before, got)
 			}
 		}
+	}
+}
+
+// A gRPC call that comes in HTTP/1.1 goes on in HTTP/2 all the same, and others
+// on the same loop do not wait for it.
+func TestGRPCInHTTP1(t *testing.T) {
+	release := make(chan struct{})
+	address := backend(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor == 2 {
+			<-release
+		}
+		body, err := io.ReadAll(r.Body)
+		w.Header().Set("Trailer", "Grpc-Status")
+		fmt.Fprintf(w, "%d %s %v", r.ProtoMajor, body, err)
+		_ = http.NewResponseController(w).Flush() // so that there is room for a trailer
+		w.Header().Set("Grpc-Status", "0")
+	})
+	f := startHTTP(t, defaults(), address)
+	answered := make(chan string)
+	go func() {
+		answered <- raw(t, f.address, "POST /a HTTP/1.1\r\nHost: web\r\nContent-Type: application/grpc\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"+
+			"4\r\nbody\r\n0\r\n\r\n")
+	}()
+	if _, body := get(t, "http://"+f.address); body != "1  <nil>" {
+		t.Errorf("beside it: %q", body)
+	}
+	close(release)
+	if got := <-answered; !strings.HasPrefix(got, "HTTP/1.1 200") || !strings.Contains(got, "2 body <nil>") || !strings.Contains(strings.ToLower(got), "grpc-status: 0") {
+		t.Errorf("%q", got)
 	}
 }

@@ -36,7 +36,7 @@ func NewTCP(o Options) *TCP {
 // Serve implements Server.
 func (t *TCP) Serve(l net.Listener) error {
 	t.running.Do(func() { t.ticking.Go(func() { t.clock.Run(t.ctx) }) })
-	if err := accept(l, &t.door, func(conn net.Conn) { t.crew.do(func() { t.handle(conn) }) }); err != nil {
+	if err := accept(l, nil, &t.door, func(c *socket.Conn) { t.crew.do(func() { t.handle(c) }) }); err != nil {
 		return fmt.Errorf("upstream %q: %w", t.Upstream, err)
 	}
 	return nil
@@ -51,7 +51,7 @@ func (t *TCP) Drain(ctx context.Context) {
 	t.ticking.Wait()
 }
 
-func (t *TCP) handle(conn net.Conn) {
+func (t *TCP) handle(c *socket.Conn) {
 	m := t.Meter
 	m.Active.Add(1)
 	m.Connections.Add(1)
@@ -66,10 +66,10 @@ func (t *TCP) handle(conn net.Conn) {
 		m.Active.Add(-1)
 		t.door.leave()
 	}()
-	v := &visit{tcp: t, app: socket.New(conn)}
+	v := &visit{tcp: t, app: c}
 	done, ok := t.tunnels.add(v)
 	if !ok {
-		conn.Close()
+		c.Close()
 		return // after a drain
 	}
 	defer done()

@@ -267,8 +267,9 @@ func TestTCPAppLeavesTheQueue(t *testing.T) {
 
 func TestTCPDrainEndsWhatWaits(t *testing.T) {
 	f := startTCP(t, queued(t, lb.Queue{Length: 10}, parrot(t)))
-	first, second := dialed(t, f), dialed(t, f)
+	first := dialed(t, f)
 	converse(t, first, "x")
+	second := dialed(t, f)
 	within(t, "one waits", func() bool { return f.Balancer.Stats().Waiting == 1 })
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -339,12 +340,12 @@ func TestAcceptBacksOff(t *testing.T) {
 				return nil, net.ErrClosed
 			}
 			return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
-		}}, new(door), nil)
+		}}, nil, new(door), nil)
 		if err != nil || calls < 10 || calls > 30 {
 			t.Errorf("%v after %d calls", err, calls)
 		}
 		other := errors.New("broken")
-		if err := accept(scripted{accept: func() (net.Conn, error) { return nil, other }}, new(door), nil); !errors.Is(err, other) {
+		if err := accept(scripted{accept: func() (net.Conn, error) { return nil, other }}, nil, new(door), nil); !errors.Is(err, other) {
 			t.Error(err)
 		}
 	})

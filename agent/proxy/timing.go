@@ -91,7 +91,7 @@ func (x *exchange) look(now time.Duration) (next time.Duration) {
 		x.stopLocked(clientStalled)
 	case passed(&x.deadlines.hedge, now, &next):
 		x.deadlines.hedge.Store(0)
-		x.hedges.Go(x.hedge)
+		x.beginHedgeLocked()
 	case glances && x.client.Gone():
 		x.stopLocked(clientGone)
 	}

@@ -28,7 +28,7 @@ func (a *attempt) switchProtocols() *failure {
 		return nil
 	}
 	r := &relay{
-		app: s.sock, backend: o.sock, aheadOfApp: s.in[s.used:], aheadOfBackend: o.data,
+		app: s.sock, backend: o.sock, home: a.home, aheadOfApp: s.in[s.used:], aheadOfBackend: o.data,
 		silence: a.http.Timeouts.Tunnel, clock: a.http.clock, sent: &a.http.Meter.Sent, received: &a.http.Meter.Received,
 	}
 	a.report()

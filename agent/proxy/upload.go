@@ -82,7 +82,7 @@ func (u *upload) carry(b outbound) {
 	u.halted.Store(false)
 	over := make(chan struct{})
 	u.over = over
-	go func() {
+	u.home.Go(func() {
 		defer close(over)
 		defer u.guard()
 		defer u.deadlines.upload.Store(0)
@@ -105,7 +105,7 @@ func (u *upload) carry(b outbound) {
 			u.deadlines.upload.Store(0)
 			u.try.sent(u.http.clock.Now())
 		}
-	}()
+	})
 }
 
 // halt ends carry to b. The body can be gone on with.
@@ -116,14 +116,17 @@ func (u *upload) halt(b outbound) {
 	case !u.ended.Load():
 		u.halted.Store(true)
 		u.client.StopBody()
-		<-u.over
+		u.await()
 		u.client.ResumeBody()
 	case !u.isOver(glance):
 		b.Interrupt() // it answered, and does not take the last of the request
-		<-u.over
+		u.await()
 	}
 	u.over = nil
 }
+
+// await waits for carry.
+func (u *upload) await() { u.home.Block(func() { <-u.over }) }
 
 // isOver waits for carry, for a while.
 func (u *upload) isOver(within time.Duration) bool {
@@ -132,12 +135,15 @@ func (u *upload) isOver(within time.Duration) bool {
 		return true
 	default:
 	}
-	timer := time.NewTimer(within)
-	defer timer.Stop()
-	select {
-	case <-u.over:
-		return true
-	case <-timer.C:
-		return false
-	}
+	in := false
+	u.home.Block(func() {
+		timer := time.NewTimer(within)
+		defer timer.Stop()
+		select {
+		case <-u.over:
+			in = true
+		case <-timer.C:
+		}
+	})
+	return in
 }

@@ -41,8 +41,7 @@ func TestCallsAllocateNothing(t *testing.T) {
 		head, body, in := []byte("head "), []byte("body\n"), make([]byte, 100)
 		watching := func() bool { n, err := c.TryRead(in); return n == 0 && err == ErrAgain }
 		for what, call := range map[string]func() error{
-			"Ask":    func() error { b, _, err := c.Ask(body, true); b.Free(); return err },
-			"AskAll": func() error { b, _, err := c.AskAll(true, head, body); b.Free(); return err },
+			"Ask": func() error { b, _, err := c.Ask(body, true, false); b.Free(); return err },
 			"Write, Read": func() error {
 				_, _ = c.Write(body)
 				_, err := c.Read(in)
@@ -81,7 +80,7 @@ func BenchmarkAsk(b *testing.B) {
 			line := []byte("a line\n")
 			b.ReportAllocs()
 			for b.Loop() {
-				buf, _, err := c.Ask(line, true)
+				buf, _, err := c.Ask(line, true, false)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -22,7 +22,7 @@ func TestAsk(t *testing.T) {
 			}
 		})
 		for i := range rounds {
-			b, n, err := p.AskAll(i > 0, []byte("head "), []byte("body"))
+			b, n, err := p.Ask([]byte("head body"), i > 0, i%2 > 0)
 			if err != nil || string(b.B[:n]) != "answer" {
 				t.Fatalf("round %d: %q, %v", i, b.B[:n], err)
 			}
@@ -40,7 +40,7 @@ func TestAskMuch(t *testing.T) {
 			p.say(t, "early")
 			p.hear(t, question[100:])
 		})
-		b, n, err := p.Ask([]byte(question), false)
+		b, n, err := p.Ask([]byte(question), false, false)
 		if err != nil || string(b.B[:n]) != "early" {
 			t.Fatalf("%d, %v", n, err)
 		}
@@ -58,7 +58,7 @@ func TestAskOfAStaleConnection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			rawWay(t, func(t *testing.T, p pair) {
 				spoil(t, p)
-				if b, n, err := p.Ask([]byte("x"), true); err != ErrStale || b != nil || n != 0 || p.Written() != 0 {
+				if b, n, err := p.Ask([]byte("x"), true, false); err != ErrStale || b != nil || n != 0 || p.Written() != 0 {
 					t.Errorf("%d, %v with %d bytes written", n, err, p.Written())
 				}
 			})
@@ -70,7 +70,7 @@ func TestAskOfOneWhoSpokeFirst(t *testing.T) {
 	everyWay(t, func(t *testing.T, p pair) {
 		p.say(t, "too many connections")
 		time.Sleep(10 * time.Millisecond) // for the poller to have told, and nobody to have heard
-		b, n, err := p.Ask([]byte("x"), false)
+		b, n, err := p.Ask([]byte("x"), false, false)
 		if err != nil || string(b.B[:n]) != "too many connections" {
 			t.Fatalf("%d, %v", n, err)
 		}
@@ -89,7 +89,7 @@ func TestAskOfOneWhoHungUpWithAWord(t *testing.T) {
 			p.hear(t, string(question[:1<<20]))
 			p.peer.Close() // with bytes unread, which resets the connection
 		}()
-		b, n, err := p.Ask(question, false)
+		b, n, err := p.Ask(question, false, false)
 		if err != nil {
 			// A reset may take what was not read with it.
 			if !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
@@ -110,7 +110,7 @@ func TestAskEnds(t *testing.T) {
 			p.hear(t, "x")
 			p.peer.Close()
 		}()
-		if b, n, err := p.Ask([]byte("x"), false); err != io.EOF || b != nil || n != 0 {
+		if b, n, err := p.Ask([]byte("x"), false, false); err != io.EOF || b != nil || n != 0 {
 			t.Errorf("%v, %d, %v", b, n, err)
 		}
 	})

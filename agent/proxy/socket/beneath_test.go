@@ -61,7 +61,7 @@ func TestStaleBeneath(t *testing.T) {
 				t.Fatalf("it is a %T", c.line)
 			}
 			_, _ = io.WriteString(peer, "answer")
-			b, n, err := c.Ask([]byte("question"), false)
+			b, n, err := c.Ask([]byte("question"), false, false)
 			if err != nil || string(b.B[:n]) != "answer" {
 				t.Fatalf("%d bytes, %v", n, err)
 			}
@@ -79,7 +79,7 @@ func TestStaleBeneath(t *testing.T) {
 				t.Errorf("quiet is %t", c.Quiet())
 			}
 			if before := c.Written(); tt.stale {
-				if _, _, err := c.Ask([]byte("question"), true); !errors.Is(err, ErrStale) || c.Written() != before {
+				if _, _, err := c.Ask([]byte("question"), true, false); !errors.Is(err, ErrStale) || c.Written() != before {
 					t.Errorf("got %v, %d bytes sent", err, c.Written()-before)
 				}
 			}

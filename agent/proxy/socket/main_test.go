@@ -18,13 +18,18 @@ type pair struct {
 	peer net.Conn
 }
 
-// everyWay runs a test with raw and plain sockets of TCP and unix connections.
+// everyWay runs a test with raw, plain and looped sockets of TCP and unix
+// connections.
 func everyWay(t *testing.T, f func(t *testing.T, p pair)) {
 	for _, network := range []string{"tcp", "unix"} {
-		for name, make := range map[string]func(net.Conn) *Conn{"plain": NewPlain, "raw": New} {
+		for name, make := range map[string]func(testing.TB, net.Conn) *Conn{
+			"plain":  func(_ testing.TB, conn net.Conn) *Conn { return NewPlain(conn) },
+			"raw":    func(_ testing.TB, conn net.Conn) *Conn { return New(conn) },
+			"looped": looping,
+		} {
 			t.Run(network+" "+name, func(t *testing.T) {
 				conn, peer := connect(t, network)
-				f(t, pair{make(conn), peer})
+				f(t, pair{make(t, conn), peer})
 			})
 		}
 	}
@@ -40,6 +45,10 @@ func rawWay(t *testing.T, f func(t *testing.T, p pair)) {
 				t.Skip("there are no raw sockets here")
 			}
 			f(t, p)
+		})
+		t.Run(network+" looped", func(t *testing.T) {
+			conn, peer := connect(t, network)
+			f(t, pair{looping(t, conn), peer})
 		})
 	}
 }

@@ -4,7 +4,7 @@ import "net"
 
 // plain moves bytes by what any net.Conn can do.
 type plain struct {
-	*Conn
+	netted
 	beneath line  // what conn runs over, to be looked at only; nil: not known
 	ending  error // came along with the last bytes; of the reader
 }
@@ -27,7 +27,7 @@ func (p *plain) fill() (*Buffer, int, error) {
 	return b, n, err
 }
 
-func (p *plain) ask(reused bool) (*Buffer, int, error) {
+func (p *plain) ask(reused, _ bool) (*Buffer, int, error) {
 	if reused && !p.quiet() {
 		return nil, 0, ErrStale
 	}

@@ -13,7 +13,7 @@ import (
 // raw moves bytes inside the callbacks of a RawConn. Its callbacks are made
 // once; what they work on is written down here first.
 type raw struct {
-	*Conn
+	netted
 	rc       syscall.RawConn
 	readable func(fd uintptr) bool
 	writable func(fd uintptr) bool
@@ -43,7 +43,7 @@ type raw struct {
 
 // newRaw is nil for what is not a socket of the kernel's.
 func newRaw(c *Conn) line {
-	r := &raw{Conn: c}
+	r := &raw{netted: netted{c}}
 	var err error
 	switch conn := c.conn.(type) {
 	case *net.TCPConn:
@@ -122,7 +122,7 @@ func (r *raw) fillSome(fd uintptr) bool {
 	return r.received(n, errno)
 }
 
-func (r *raw) ask(reused bool) (*Buffer, int, error) {
+func (r *raw) ask(reused, _ bool) (*Buffer, int, error) {
 	r.reused, r.asked = reused, false
 	err := r.await((*raw).askSome)
 	return r.filled(err)
@@ -279,7 +279,10 @@ func (r *raw) broken() bool {
 // kernel. It is for connections that we opened: of those the count, as the
 // kernel keeps it, has one more for the SYN.
 func (r *raw) acked() (acked int64, known bool) {
-	info := r.info()
+	return ackedBy(r.info())
+}
+
+func ackedBy(info *unix.TCPInfo) (acked int64, known bool) {
 	if info == nil {
 		return 0, false
 	}
@@ -292,8 +295,13 @@ func (r *raw) info() (info *unix.TCPInfo) {
 		return nil
 	}
 	_ = r.rc.Control(func(fd uintptr) { // closed: nil
-		info, _ = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		info = infoOf(int(fd))
 	})
+	return info
+}
+
+func infoOf(fd int) *unix.TCPInfo {
+	info, _ := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 	return info
 }
 

@@ -20,9 +20,9 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"sync/atomic"
-	"time"
 )
 
 // Errors that callers tell apart. Others are those of package net.
@@ -37,9 +37,10 @@ var (
 )
 
 // Conn is a stream socket, for one goroutine that reads and one that writes at
-// a time. Gone, Interrupt, Close and what only asks may be called by any.
+// a time. Gone, Interrupt, StopRead, Close and what only asks may be called by
+// any. One of a [Loop] is read and written by what runs on that alone.
 type Conn struct {
-	conn    net.Conn
+	conn    net.Conn // nil for one of a loop
 	line    line
 	out     outgoing     // of the writer
 	written atomic.Int64 // bytes that the kernel took
@@ -51,7 +52,7 @@ type Conn struct {
 type line interface {
 	read(p []byte) (int, error)
 	fill() (*Buffer, int, error)
-	ask(reused bool) (*Buffer, int, error)
+	ask(reused, repeatable bool) (*Buffer, int, error)
 	watch(f func() (again bool), brief bool) error
 	tryRead(p []byte) (int, error)
 	send() error
@@ -59,6 +60,13 @@ type line interface {
 	quiet() bool
 	broken() bool
 	acked() (n int64, known bool)
+
+	closeWrite() error
+	close() error
+	breakOnClose()
+	interrupt(write bool) // reading, and with write writing too
+	stopRead(bool)
+	release() (net.Conn, error)
 }
 
 // New makes a socket of a connection: a raw one of a *net.TCPConn or
@@ -67,7 +75,7 @@ type line interface {
 func New(c net.Conn) *Conn {
 	s := &Conn{conn: c}
 	if s.line = newRaw(s); s.line == nil {
-		s.line = &plain{Conn: s, beneath: beneath(c)}
+		s.line = &plain{netted: netted{s}, beneath: beneath(c)}
 	}
 	return s
 }
@@ -83,12 +91,44 @@ func beneath(c net.Conn) line {
 // NewPlain makes a socket that only does what any net.Conn can.
 func NewPlain(c net.Conn) *Conn {
 	s := &Conn{conn: c}
-	s.line = &plain{Conn: s}
+	s.line = &plain{netted: netted{s}}
 	return s
 }
 
-// NetConn is the connection beneath, for addresses and options.
+// NetConn is the connection beneath, for addresses and options; nil for one of
+// a loop.
 func (c *Conn) NetConn() net.Conn { return c.conn }
+
+// Peer is the address of the other side; the zero value for a unix socket.
+func (c *Conn) Peer() netip.AddrPort {
+	if l, ok := c.line.(interface{ address() netip.AddrPort }); ok {
+		return l.address()
+	}
+	if peer, ok := c.conn.RemoteAddr().(*net.TCPAddr); ok {
+		return peer.AddrPort()
+	}
+	return netip.AddrPort{}
+}
+
+// Loop is the loop that the connection belongs to, nil for none.
+func (c *Conn) Loop() *Loop {
+	if l, ok := c.line.(interface{ home() *Loop }); ok {
+		return l.home()
+	}
+	return nil
+}
+
+// Serve has turn called each time there may be something to read, on the loop
+// of a connection that was accepted for it, until turn returns false; it must
+// close the connection then. turn reads by TryRead at least once.
+func (c *Conn) Serve(turn func() (again bool)) error {
+	return c.line.(interface{ serve(func() bool) error }).serve(turn)
+}
+
+// Release is the connection as package net has it, to be used by any goroutine.
+// The socket is of no use any more, but for Close and Interrupt of one that was
+// of no loop.
+func (c *Conn) Release() (net.Conn, error) { return c.line.release() }
 
 // Read reads what there is, or waits for it. The end is io.EOF.
 func (c *Conn) Read(p []byte) (int, error) {
@@ -120,37 +160,17 @@ func (c *Conn) Fill() (*Buffer, int, error) {
 // The one wait that reads the answer begins before the question is sent, so
 // that its wake-up cannot be lost, and no read has to find out that there is
 // nothing yet.
-func (c *Conn) Ask(out []byte, reused bool) (*Buffer, int, error) {
-	c.out.all[0], c.out.slice = out, c.out.all[:1]
-	if len(out) == 0 {
+//
+// With repeatable the question may as well be asked elsewhere if the connection
+// turns out to be stale, so that one of a loop, which is told of what comes in,
+// is not looked at once more.
+func (c *Conn) Ask(out []byte, reused, repeatable bool) (*Buffer, int, error) {
+	defer c.out.clear()
+	if c.out.all[0], c.out.slice = out, c.out.all[:1]; len(out) == 0 {
 		c.out.slice = nil
 	}
-	return c.ask(reused)
-}
-
-// AskAll is Ask with a question in several slices.
-func (c *Conn) AskAll(reused bool, out ...[]byte) (*Buffer, int, error) {
-	if left := c.out.load(out); len(left) > 0 {
-		return c.askMore(reused, left)
-	}
-	return c.ask(reused)
-}
-
-func (c *Conn) ask(reused bool) (*Buffer, int, error) {
-	defer c.out.clear()
-	b, n, err := c.line.ask(reused)
+	b, n, err := c.line.ask(reused, repeatable)
 	return b, n, c.outcome(err)
-}
-
-// askMore joins what is more slices than go out at once.
-func (c *Conn) askMore(reused bool, left [][]byte) (*Buffer, int, error) {
-	last := &c.out.all[maxSlices-1]
-	joined := append([]byte(nil), *last...)
-	for _, b := range left {
-		joined = append(joined, b...)
-	}
-	*last = joined
-	return c.ask(reused)
 }
 
 // WhenReadable calls f each time the connection may be readable, the first
@@ -217,34 +237,33 @@ func (c *Conn) Writev(bufs ...[]byte) error {
 
 // CloseWrite ends the direction away from here, so that the peer reads io.EOF.
 // What cannot do that is closed altogether.
-func (c *Conn) CloseWrite() error {
-	if half, ok := c.conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return c.conn.Close()
-}
+func (c *Conn) CloseWrite() error { return c.line.closeWrite() }
 
 // Close ends the connection; calls that wait fail with net.ErrClosed. It waits
 // for what they are at, such as the f of WhenReadable: see Interrupt to wake
 // that.
-func (c *Conn) Close() error { return c.conn.Close() }
+func (c *Conn) Close() error { return c.line.close() }
 
 // Interrupt makes calls that wait, and all later ones, fail with
 // ErrInterrupted.
 func (c *Conn) Interrupt() {
 	c.cut.Store(true)
-	_ = c.conn.SetDeadline(past) // fails if it is closed, which does as well
+	c.line.interrupt(true)
 }
 
 // InterruptRead is Interrupt for reading (Ask included), so that the peer can
 // still be told why.
 func (c *Conn) InterruptRead() {
 	c.cut.Store(true)
-	_ = c.conn.SetReadDeadline(past) // as above
+	c.line.interrupt(false)
 }
 
-// past is a deadline that is over.
-var past = time.Unix(1, 0)
+// StopRead makes reading fail with os.ErrDeadlineExceeded, until ResumeRead.
+// Nothing gets lost between.
+func (c *Conn) StopRead() { c.line.stopRead(true) }
+
+// ResumeRead ends what StopRead began.
+func (c *Conn) ResumeRead() { c.line.stopRead(false) }
 
 // Gone tells, without blocking or reading, whether the peer has closed or
 // reset the connection and everything it sent was read. Where that cannot be
@@ -303,8 +322,4 @@ func (c *Conn) Quiet() bool { return c.line.quiet() }
 
 // BreakOnClose has Close reset the connection, so that the peer sees it broken
 // and not ended. Unlike Close it waits for nothing.
-func (c *Conn) BreakOnClose() {
-	if lingers, ok := c.conn.(interface{ SetLinger(sec int) error }); ok {
-		_ = lingers.SetLinger(0)
-	}
-}
+func (c *Conn) BreakOnClose() { c.line.breakOnClose() }

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// These calls never block, so the scheduler need not be told of them, which
+// These calls never block, or not for long, so the scheduler need not be told of them, which
 // would cost more than many of them take: hence RawSyscall.
 
 // recv reads into p, which is not empty.
@@ -105,4 +105,13 @@ func recvTelling(fd uintptr, p []byte) (n, left int, errno syscall.Errno) {
 		}
 		return int(read), int(tell.left), 0
 	}
+}
+
+// epollWait waits while it holds its processor; the timeout is in milliseconds.
+// A thread that the runtime wants something of gets a signal, and EINTR.
+func epollWait(poll int, events []unix.EpollEvent, timeout int) (int, syscall.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(poll),
+		uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), //nolint:gosec // the kernel takes nothing else
+		uintptr(timeout), 0, 0)
+	return result(n, errno)
 }

@@ -1,0 +1,51 @@
+package socket
+
+import "iter"
+
+// fiber runs on a loop until it has to wait, and goes on there later: a
+// goroutine that is switched to and from by name, past the scheduler.
+type fiber struct {
+	work   func()
+	next   func() (struct{}, bool)
+	end    func()
+	yields func(struct{}) bool
+}
+
+// begin runs work on a fiber, up to where it waits first. It is for the loop's
+// goroutine, as is resume.
+func (l *Loop) begin(work func()) {
+	var f *fiber
+	if last := len(l.idle) - 1; last >= 0 {
+		f = l.idle[last]
+		l.idle = l.idle[:last]
+	} else {
+		f = l.newFiber()
+	}
+	f.work = work
+	l.resume(f)
+}
+
+func (l *Loop) newFiber() *fiber {
+	f := new(fiber)
+	f.next, f.end = iter.Pull(func(yields func(struct{}) bool) {
+		f.yields = yields
+		for {
+			f.work()
+			f.work = nil
+			l.idle = append(l.idle, f)
+			if !yields(struct{}{}) {
+				return
+			}
+		}
+	})
+	return f
+}
+
+func (l *Loop) resume(f *fiber) {
+	l.running = f
+	f.next()
+	l.running = nil
+}
+
+// pause is called on a fiber, and returns when it is resumed.
+func (l *Loop) pause() { l.running.yields(struct{}{}) }

@@ -1,0 +1,173 @@
+package socket
+
+import (
+	"io"
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+func newLoops(t *testing.T, n int) *Loops {
+	t.Helper()
+	loops, err := NewLoops(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(loops.Close)
+	return loops
+}
+
+// What Block calls may wait for what others on the loop do.
+func TestBlockLetsOthersGoOn(t *testing.T) {
+	l := newLoops(t, 1).Pick()
+	there, over := make(chan struct{}), make(chan struct{})
+	l.Go(func() {
+		l.Block(func() { <-there })
+		close(over)
+	})
+	l.Go(func() { close(there) })
+	<-over
+}
+
+// A panic in what Block calls is one of its caller.
+func TestPanicInBlock(t *testing.T) {
+	l := newLoops(t, 1).Pick()
+	caught := make(chan any)
+	for range 2 { // the second time on the same fiber
+		l.Go(func() {
+			defer func() { caught <- recover() }()
+			l.Block(func() { panic("fault") })
+		})
+		if got := <-caught; got != "fault" {
+			t.Errorf("%v", got)
+		}
+	}
+}
+
+// Without a loop everything is done at once, or by goroutines.
+func TestNoLoop(t *testing.T) {
+	var loops *Loops
+	l := loops.Pick()
+	done := false
+	l.Block(func() { done = true })
+	over := make(chan struct{})
+	l.Go(func() { close(over) })
+	<-over
+	if !done {
+		t.Error("Block returned before it was done")
+	}
+	conn, peer := connect(t, "tcp")
+	c := l.Adopt(conn)
+	if c.Loop() != nil {
+		t.Error("it is a loop's")
+	}
+	peer.Close()
+	if _, err := c.Read(make([]byte, 1)); err != io.EOF {
+		t.Error(err)
+	}
+	loops.Close()
+}
+
+// Connections that loops serve, all at once: each hears what it said, whatever
+// comes together or in pieces, and the end ends it.
+func TestServe(t *testing.T) {
+	loops := newLoops(t, 3)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ended atomic.Int64
+	var accepting sync.WaitGroup
+	accepting.Go(func() {
+		from := NewAcceptor(l, loops)
+		for {
+			c, err := from.Accept()
+			if err != nil {
+				return
+			}
+			if !c.Peer().IsValid() || c.Loop() == nil || c.NetConn() != nil {
+				t.Errorf("%v, %v, %v", c.Peer(), c.Loop(), c.NetConn())
+			}
+			buf := make([]byte, 100)
+			if err := c.Serve(func() bool {
+				n, err := c.TryRead(buf)
+				if err == ErrAgain {
+					return true
+				}
+				if err == nil {
+					_, err = c.Write(buf[:n])
+				}
+				if err != nil {
+					c.Close()
+					ended.Add(1)
+				}
+				return err == nil
+			}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	const count = 50
+	var talking sync.WaitGroup
+	for range count {
+		talking.Go(func() {
+			conn, err := net.Dial("tcp", l.Addr().String())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			said, heard := make([]byte, 100<<10), make([]byte, 100<<10)
+			for i := range said {
+				said[i] = byte(i * 7)
+			}
+			talking.Go(func() { _, _ = conn.Write(said) })
+			if _, err := io.ReadFull(conn, heard); err != nil || string(heard) != string(said) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+	talking.Wait()
+	within(t, "all have ended", func() bool { return ended.Load() == count })
+	l.Close()
+	accepting.Wait()
+}
+
+// A released connection is any goroutine's, with what came meanwhile.
+func TestRelease(t *testing.T) {
+	l := newLoops(t, 1).Pick()
+	conn, peer := connect(t, "tcp")
+	c := l.Adopt(conn)
+	if _, err := peer.Write([]byte("ahead")); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan net.Conn)
+	l.Go(func() {
+		released, err := c.Release()
+		if err != nil {
+			t.Error(err)
+		}
+		if _, err := c.Release(); err == nil {
+			t.Error("released twice")
+		}
+		done <- released
+	})
+	released := <-done
+	defer released.Close()
+	c.Close() // is nothing any more
+	got := make([]byte, 5)
+	if _, err := io.ReadFull(released, got); err != nil || string(got) != "ahead" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// A loop that is waited for by the runtime gives way: a collection does not have
+// to wait until something comes in.
+func TestCollectionWithIdleLoops(t *testing.T) {
+	newLoops(t, runtime.GOMAXPROCS(0))
+	for range 20 {
+		runtime.GC()
+	}
+}
