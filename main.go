@@ -21,6 +21,7 @@ func main() {
 	// From the first signal on the next has its usual effect: it ends the
 	// process at once.
 	context.AfterFunc(ctx, stop)
+	agent.ShareProcessors()
 	os.Exit(command.Run(ctx, command.Env{Stdout: os.Stdout, Stderr: os.Stderr, Build: build()}, os.Args[1:]))
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/outrigger-sidecar/outrigger/agent/config"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy"
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/socket"
 	"github.com/outrigger-sidecar/outrigger/discovery"
 	"github.com/outrigger-sidecar/outrigger/discovery/consul"
 	"github.com/outrigger-sidecar/outrigger/lb/health"
@@ -44,6 +45,7 @@ type Agent struct {
 
 	memory      *proxy.Memory      // of the process; nil without a limit
 	descriptors *proxy.Descriptors // likewise
+	loops       *socket.Loops      // of HTTP servers; nil where there are none
 
 	// Workers follow catalogs, probe and sample; they end when Run is told to.
 	workers  sync.WaitGroup
@@ -102,6 +104,9 @@ func New(c config.Config, logger hclog.Logger, build Build) (_ *Agent, err error
 		return nil, err
 	}
 	a.access.put(accessLog)
+	if a.loops, err = socket.NewLoops(loops()); err != nil {
+		return nil, err
+	}
 	if c.Admin.Listen != "off" {
 		if a.admin, err = newAdminServer(a, c.Admin.Listen); err != nil {
 			return nil, fmt.Errorf("admin: %w", err)
@@ -141,6 +146,7 @@ func (a *Agent) unwind() {
 	a.endDrains()
 	a.access.stop()
 	_ = a.telemetry.Shutdown(context.Background())
+	a.loops.Close()
 	a.detach()
 }
 
@@ -237,8 +243,8 @@ func (a *Agent) drain() {
 	deadline := time.AfterFunc(limit, a.endDrains)
 	defer deadline.Stop()
 	for _, u := range upstreams {
-		u.listener.Close()
 		a.retire(u)
+		u.listener.Close()
 	}
 	a.retired.Wait()
 	if a.drained.Err() != nil && limit > 0 {
@@ -260,6 +266,7 @@ func (a *Agent) drain() {
 		a.admin.close()
 	}
 	a.servers.Wait()
+	a.loops.Close()
 	a.detach()
 	a.memory.Close()
 	a.log.Info("stopped")

@@ -186,7 +186,7 @@ func (a *Agent) serve(u *upstream) {
 	options := proxyOptions(u.config)
 	options.TLS = u.secured()
 	options.Balancer, options.Observer, options.Meter, options.ErrorLog = u.balancer, u.observer, u.meter, a.errorLog
-	options.Memory, options.Descriptors, options.OnCircuit = a.memory, a.descriptors, u.circuitChanged
+	options.Memory, options.Descriptors, options.Loops, options.OnCircuit = a.memory, a.descriptors, a.loops, u.circuitChanged
 	s := &serving{loan: u.listener.lend(), done: make(chan struct{})}
 	if u.config.Protocol == "tcp" {
 		s.server = proxy.NewTCP(options)
