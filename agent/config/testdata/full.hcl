@@ -90,6 +90,7 @@ telemetry {
     status           = ["404", "500-599"]
     min_duration     = "750ms"
     retried          = true
+    failed           = true
     request_headers  = ["User-Agent", "X-Request-ID"]
     response_headers = ["Content-Type"]
     buffer           = "2MiB"
