@@ -85,12 +85,7 @@ func (o observation) upstream(u Upstream, a *account, seen *upstream) {
 	o.states(u, with)
 	o.int(ejections, a.ejections, with(labelReason.String(reasonFailuresInRow)))
 	o.int(ejections, a.dampings, with(labelReason.String(reasonFlapping)))
-	for strategy, n := range a.picked {
-		o.int(picks, n, with(labelStrategy.String(strategy), labelResult.String(outcomeOK)))
-	}
-	for strategy, n := range a.unpicked {
-		o.int(picks, n, with(labelStrategy.String(strategy), labelResult.String("none")))
-	}
+	o.picks(&a.picks, with)
 	o.queue(u, a, with)
 	o.shadow(u, a, with)
 	if u.Catalog != nil {

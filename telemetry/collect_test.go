@@ -46,7 +46,7 @@ func everything() []Upstream {
 	ejected.Ejections, ejected.Dampings = 1, 2
 	return []Upstream{{
 		Name: "web", Strategy: "random", Protocol: "http", Meter: web, Breaker: true, Stats: lb.Stats{
-			Active: 2, Waiting: 1, Queued: 9, GaveUp: 3, Refused: 4,
+			Active: 2, Panicked: 3, CrossZone: 2, Waiting: 1, Queued: 9, GaveUp: 3, Refused: 4,
 			Shadow: lb.ShadowStats{Strategy: "first", Picks: 14, Agreed: 8, Unplaced: 1},
 		},
 		Imbalance: Imbalance{Picks: 1.5, ShadowPicks: 1.25, Load: 2, ShadowLoad: 1.75},
@@ -128,10 +128,14 @@ func TestCollect(t *testing.T) {
 			"outcome=failed,outrigger.backend.id=d,outrigger.backend.zone=z1,outrigger.upstream.name=db":  0,
 		},
 		picks: {
-			"result=ok,strategy=random,outrigger.upstream.name=web":       14,
-			"result=none,strategy=random,outrigger.upstream.name=web":     0,
-			"result=ok,strategy=round_robin,outrigger.upstream.name=db":   10,
-			"result=none,strategy=round_robin,outrigger.upstream.name=db": 0,
+			"result=ok,strategy=random,outrigger.upstream.name=web":             9,
+			"result=panic,strategy=random,outrigger.upstream.name=web":          3,
+			"result=cross_zone,strategy=random,outrigger.upstream.name=web":     2,
+			"result=none,strategy=random,outrigger.upstream.name=web":           0,
+			"result=ok,strategy=round_robin,outrigger.upstream.name=db":         10,
+			"result=panic,strategy=round_robin,outrigger.upstream.name=db":      0,
+			"result=cross_zone,strategy=round_robin,outrigger.upstream.name=db": 0,
+			"result=none,strategy=round_robin,outrigger.upstream.name=db":       0,
 		},
 		shadowPicks: {
 			"agreed=true,strategy=first,outrigger.upstream.name=web":  8,

@@ -85,7 +85,7 @@ func Instruments() []Instrument {
 		{backendChanges, Counter, unitChanges, "Changes of a backend's state, by what it became; removed is the end of it.", keys(keyUpstream, labelState), nil},
 		{panicChanges, Counter, unitChanges, "Times that too few backends were up, and that enough were again.", keys(keyUpstream, labelState), nil},
 
-		{picks, Counter, "{pick}", "Choices of a backend.", keys(keyUpstream, labelStrategy, labelResult), nil},
+		{picks, Counter, "{pick}", "Choices of a backend: ok; panic, where others were used too since too few are up; cross_zone, outside the own zone that is preferred; or none, as there was nobody.", keys(keyUpstream, labelStrategy, labelResult), nil},
 		{shadowPicks, Counter, "{pick}", "Choices of the shadow strategy, by whether it agreed with the one in force; none is where every backend was full by its count.",
 			keys(keyUpstream, labelStrategy, labelAgreed), nil},
 		{shadowImbalance, Gauge, unitImbalance, "How many times its planned share the backend has that has most of it in the last minute, of picks or of load, by strategy.",

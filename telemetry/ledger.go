@@ -23,17 +23,15 @@ type account struct {
 	servers   map[serverKey]reading
 	backends  map[string]*totals // by ID, those with series of their own
 	rest      totals             // of the backends beyond the limit
-	picked    map[string]int64   // by strategy
-	unpicked  map[string]int64   // by strategy
+	picks     pickAccount
 	ejections int64
 	dampings  int64
 	shadow    map[string]*shadowTotals // by strategy
 	queue     struct{ placed, gaveUp, refused growing }
 	catalog   catalogAccount
 
-	meter     *proxy.Meter
-	noBackend int64 // of meter, when last read
-	settled   int64 // connections without a failure
+	meter   *proxy.Meter
+	settled int64 // connections without a failure
 }
 
 // serverKey is what a balancer keeps numbers by.
@@ -57,11 +55,14 @@ type shadowTotals struct{ agreed, differed, unplaced growing }
 // growing makes a counter that only grows of a number that may begin anew.
 type growing struct{ last, sum int64 }
 
-func (g *growing) to(now int64) {
+// to brings it up to date, and returns what is new.
+func (g *growing) to(now int64) (more int64) {
 	if now < g.last {
 		g.last = 0
 	}
-	g.sum, g.last = g.sum+now-g.last, now
+	more = now - g.last
+	g.sum, g.last = g.sum+more, now
+	return more
 }
 
 // backend is one backend, or the rest of them, as it is reported.
@@ -78,14 +79,15 @@ func (l ledger) account(u Upstream) *account {
 	a, ok := l[u.Name]
 	if !ok {
 		a = &account{
-			backends: make(map[string]*totals), picked: make(map[string]int64), unpicked: make(map[string]int64),
-			shadow: make(map[string]*shadowTotals),
+			backends: make(map[string]*totals), shadow: make(map[string]*shadowTotals),
+			picks: pickAccount{byStrategy: make(map[string]*pickTotals)},
 		}
 		l[u.Name] = a
 	}
 	if u.Meter != nil {
 		a.read(u)
 	}
+	a.picks.read(u)
 	a.queue.placed.to(u.Stats.Queued - u.Stats.GaveUp - int64(u.Stats.Waiting))
 	a.queue.gaveUp.to(u.Stats.GaveUp)
 	a.queue.refused.to(u.Stats.Refused)
@@ -108,12 +110,11 @@ func (l ledger) keep(all []Upstream) {
 
 func (a *account) read(u Upstream) {
 	if a.meter != u.Meter {
-		a.meter, a.noBackend, a.settled = u.Meter, 0, 0
+		a.meter, a.settled, a.picks.none.last = u.Meter, 0, 0
 	}
 	ended := u.Meter.Requests.Load()
 	failures := u.Meter.Failures()
-	a.unpicked[u.Strategy] += failures[proxy.NoBackend] - a.noBackend
-	a.noBackend = failures[proxy.NoBackend]
+	a.picks.of(u.Strategy).none += a.picks.none.to(failures[proxy.NoBackend])
 	for _, n := range failures {
 		ended -= n
 	}
@@ -152,7 +153,7 @@ func (a *account) book(u Upstream) (listed []backend, rest *backend) {
 		key := serverKey{s.Server.ID, s.Server.Address}
 		now, since := advance(a.servers[key], s)
 		servers[key] = now
-		a.picked[u.Strategy] += since.requests
+		a.picks.of(u.Strategy).made += since.requests
 		a.ejections += since.ejections
 		a.dampings += since.dampings
 

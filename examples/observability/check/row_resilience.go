@@ -42,7 +42,7 @@ func resilience() row {
 		{title: "Panic", unit: "none", tells: "Times that too few backends were up, so that others were used too (or requests refused, as health.panic says), and that enough were again.", kind: stacked, queries: []query{
 			{"sum by (outrigger_upstream_name, state) (increase(outrigger_panic_state_changes_total{$of}[$r]))", upstream + " {{state}}"},
 		}},
-		{title: "Picks", unit: "ops", tells: "Choices of a backend by strategy; none is where there was nobody to choose.", kind: stacked, queries: []query{
+		{title: "Picks", unit: "ops", tells: "Choices of a backend by strategy: in a panic, where too few are up and others are used too; outside the own zone, where that is preferred; none is where there was nobody to choose.", kind: stacked, queries: []query{
 			{"sum by (outrigger_upstream_name, strategy, result) (rate(outrigger_picks_total{$of}[$r]))", upstream + " {{strategy}} {{result}}"},
 		}},
 		{title: "Shadow strategy", unit: "ops", tells: "Whether shadow_strategy would have chosen the same.", kind: stacked, queries: []query{
