@@ -91,6 +91,7 @@ func (a *Agent) newUpstream(c config.Upstream, zone string) (*upstream, error) {
 		Probe: func(_ *lb.Server, r health.Result) {
 			u.tell.HealthCheck(u.name, u.checkType(), r.Good, r.Took)
 		},
+		Waited: a.telemetry.Waits(c.Name),
 	}
 	u.balancer = lb.New(strategy, lb.WithHealth(healthOf(c.Health, u.tls)), lb.WithHooks(hooks), lb.WithShadow(shadow),
 		lb.WithPlacement(u.placement), lb.WithQueue(queueOf(c.Limits)), lb.WithScheduler(a.probes))

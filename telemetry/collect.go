@@ -22,6 +22,7 @@ type collector struct {
 	exports  *exports
 	tally    *tally
 	build    attribute.Set
+	backends int // of an upstream that have series of their own
 
 	mu     sync.Mutex // readers collect at once, and the ledger is one
 	ledger ledger
@@ -31,7 +32,7 @@ type collector struct {
 func (c *collector) collect(_ context.Context, to metric.Observer) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	o := observation{c.meters, to}
+	o := observation{c.meters, to, c.backends}
 	o.int(buildInfo, 1, c.build)
 	c.exports.observe(o)
 	if c.source == nil {
@@ -75,7 +76,7 @@ func (o observation) upstream(u Upstream, a *account, seen *upstream) {
 		}
 		o.limits(u, with)
 	}
-	listed, rest := a.book(u)
+	listed, rest := a.book(u, o.backends)
 	if rest != nil {
 		listed = append(listed, *rest)
 	}
@@ -188,7 +189,7 @@ func (o observation) states(u Upstream, with labeller) {
 	counts := make(map[string]map[health.State]int64)
 	for i, s := range u.Servers {
 		zone := s.Server.Zone
-		if i >= backendLimit {
+		if i >= o.backends {
 			zone = otherBackends
 		}
 		if counts[zone] == nil {

@@ -7,10 +7,6 @@ import (
 	"github.com/outrigger-sidecar/outrigger/lb"
 )
 
-// backendLimit is how many backends of one upstream have series of their own.
-// The others are summed in one.
-const backendLimit = 256
-
 // ledger makes counters out of what balancers and meters know. Those numbers
 // belong to servers that come and go, and are read one after the other while
 // requests end; a counter that goes down would be taken for a restart and be
@@ -145,7 +141,7 @@ func (a *account) readShadow(s lb.ShadowStats) {
 
 // book adds what the servers did since the last time, and lists the backends;
 // rest sums those beyond the limit and is nil when there are none.
-func (a *account) book(u Upstream) (listed []backend, rest *backend) {
+func (a *account) book(u Upstream, limit int) (listed []backend, rest *backend) {
 	servers := make(map[serverKey]reading, len(u.Servers))
 	backends := make(map[string]*totals, len(u.Servers))
 	places := make(map[string]int, len(u.Servers)) // in listed, by ID
@@ -160,7 +156,7 @@ func (a *account) book(u Upstream) (listed []backend, rest *backend) {
 		place, known := places[key.id] // as when it moved to another address
 		switch {
 		case known:
-		case len(listed) < backendLimit:
+		case len(listed) < limit:
 			t := a.backends[key.id]
 			if t == nil {
 				t = new(totals)

@@ -112,6 +112,10 @@ type Metrics struct {
 	Exporter
 	Interval    time.Duration // between two pushes; scrapes have none
 	Temporality string        // otlp: cumulative, delta or lowmemory
+
+	LatencyBuckets []time.Duration // upper bounds, rising, of those of requests' and attempts' durations; none: those of OpenTelemetry
+	BodySize       bool            // the sizes of bodies are measured
+	BackendLimit   int             // backends of an upstream that have series of their own
 }
 
 // Logs is the block about events, and about lines of the log beside standard

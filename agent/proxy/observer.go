@@ -44,8 +44,8 @@ type Result struct {
 	Attempts  int           // tries made (of an exchange)
 	Took      time.Duration // from beginning to end; of a try, to its last wait for the backend
 	Own       time.Duration // of an exchange's Took, what went by here: neither waiting for a place nor at a backend
-	Received  int64         // bytes of the request's body that came from the app
-	Sent      int64         // bytes of the answer's body that went to the app
+	Received  int64         // bytes of the request's body that came from the app; of a try, that there were to send to the server
+	Sent      int64         // bytes of the answer's body that went to the app, or were to
 }
 
 // Visit is how one TCP connection from the app went, from when it was accepted

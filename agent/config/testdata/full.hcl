@@ -59,6 +59,10 @@ telemetry {
     timeout     = "12s"
     interval    = "62s"
     temporality = "delta"
+
+    latency_buckets = ["1ms", "20ms", "1s"]
+    body_size       = true
+    backend_limit   = 64
     tls {
       ca_file              = "m-ca.pem"
       cert_file            = "m-cert.pem"

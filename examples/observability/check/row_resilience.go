@@ -51,5 +51,9 @@ func resilience() row {
 		{title: "Imbalance", unit: "none", tells: "How many times its planned share the fullest backend has had in the last minute, of picks or of load: the strategy in force beside its shadow.", queries: []query{
 			{"max by (outrigger_upstream_name, strategy, type) (outrigger_shadow_imbalance{$of})", upstream + " {{strategy}} {{type}}"},
 		}},
+		{title: "Time in the queue", unit: "s", tells: "How long those waited that did, in vain or not. Near limits.queue_timeout the queue only puts off refusals: shorten it.", queries: []query{
+			{"histogram_quantile(0.5, sum by (outrigger_upstream_name, le) (rate(outrigger_queue_wait_duration_seconds_bucket{$of}[$r])))", upstream + " p50"},
+			{"histogram_quantile(0.99, sum by (outrigger_upstream_name, le) (rate(outrigger_queue_wait_duration_seconds_bucket{$of}[$r])))", upstream + " p99"},
+		}},
 	}}
 }
