@@ -174,7 +174,7 @@ func TestConservationOfConnections(t *testing.T) {
 	}
 
 	lines, in, out := make(map[string]int64), int64(0), int64(0)
-	total := int64(0)
+	total, retried := int64(0), int64(0)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -182,6 +182,7 @@ func TestConservationOfConnections(t *testing.T) {
 	for line := range strings.Lines(string(text)) {
 		var e struct {
 			Upstream, Protocol, Error string
+			Attempts                  int64
 			In                        int64 `json:"bytes_in"`
 			Out                       int64 `json:"bytes_out"`
 		}
@@ -190,6 +191,7 @@ func TestConservationOfConnections(t *testing.T) {
 		}
 		lines[e.Upstream+" "+e.Error]++
 		in, out, total = in+e.In, out+e.Out, total+1
+		retried += max(0, e.Attempts-1)
 	}
 	measured, carried := make(map[string]int64), make(map[string]int64)
 	for _, p := range to.metrics["outrigger.tcp.connections"].GetSum().DataPoints {
@@ -199,6 +201,13 @@ func TestConservationOfConnections(t *testing.T) {
 	}
 	for _, p := range to.metrics["outrigger.tcp.io"].GetSum().DataPoints {
 		carried[textsOf(p.Attributes)["network.io.direction"]] += p.GetAsInt()
+	}
+	var retries int64
+	for _, n := range to.sums["outrigger.retries"] {
+		retries += int64(n)
+	}
+	if retries != retried || retried == 0 {
+		t.Errorf("lines have %d retries, metrics %d", retried, retries)
 	}
 	t.Logf("%v; %d bytes in, %d out", lines, in, out)
 	if total != 5*each+1 {

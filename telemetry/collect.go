@@ -135,7 +135,9 @@ func (o observation) tcp(m *proxy.Meter, a *account, with labeller) {
 	}
 	o.int(tcpIO, m.Sent.Load(), with(semconv.NetworkIODirectionTransmit))
 	o.int(tcpIO, m.Received.Load(), with(semconv.NetworkIODirectionReceive))
-	o.int(retries, m.Retries.Load(), with()) // nobody tells why
+	for kind, n := range m.Retried() {
+		o.int(retries, n, with(labelReason.String(string(kind))))
+	}
 }
 
 func (o observation) backend(b backend, shadowed bool, with labeller) {

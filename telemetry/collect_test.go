@@ -38,7 +38,6 @@ func everything() []Upstream {
 	for _, m := range []*proxy.Meter{db} {
 		m.Requests.Store(10)
 		m.Active.Store(3)
-		m.Retries.Store(4)
 		m.Sent.Store(100)
 		m.Received.Store(200)
 	}
@@ -161,7 +160,7 @@ func TestCollect(t *testing.T) {
 			"result=gave_up,outrigger.upstream.name=db":  0,
 			"result=refused,outrigger.upstream.name=db":  0,
 		},
-		retries:          {"reason=reset,outrigger.upstream.name=web": 1, "outrigger.upstream.name=db": 4},
+		retries:          {"reason=reset,outrigger.upstream.name=web": 1},
 		retryDenials:     {"reason=budget,outrigger.upstream.name=web": 2, "reason=budget,outrigger.upstream.name=db": 0},
 		hedges:           {"result=begun,outrigger.upstream.name=web": 7, "result=won,outrigger.upstream.name=web": 3},
 		appConnections:   {"outrigger.upstream.name=web": 4, "outrigger.upstream.name=db": 0},

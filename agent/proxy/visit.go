@@ -186,7 +186,7 @@ func (v *visit) forward() *failure {
 			return unselected(err)
 		}
 		if last != nil {
-			t.Meter.Retries.Add(1)
+			t.Meter.retry(last.kind)
 		}
 		backend, took, f := v.connect(ctx, lease.Server())
 		over := v.left(ctx)

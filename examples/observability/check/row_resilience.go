@@ -7,7 +7,7 @@ func resilience() row {
 			{`sum by (outrigger_upstream_name) (rate(outrigger_retries_total{$of}[$r]))
 			/ (sum by (outrigger_upstream_name) (rate(http_server_request_duration_seconds_count{$of}[$r])) > 0)`, upstream},
 		}},
-		{title: "Retries by reason", unit: "ops", tells: "What the attempt before came to. TCP connects have no reason.", kind: stacked, queries: []query{
+		{title: "Retries by reason", unit: "ops", tells: "What the attempt before came to.", kind: stacked, queries: []query{
 			{"sum by (outrigger_upstream_name, reason) (rate(outrigger_retries_total{$of}[$r]))", upstream + " {{reason}}"},
 		}},
 		{title: "Retries denied", unit: "ops", tells: "The budget was spent: most of what is tried fails, and retries would make it worse.", kind: stacked, queries: []query{
