@@ -39,11 +39,13 @@ type recording struct {
 	told   []float64               // the same, in the histogram's unit
 	unit   float64                 // how many of what is counted are one of it
 	keeps  exemplar.Filter         // tells which measurements are fit for exemplars
+	always bool                    // those without a span may be too
 	sdk    metric.Float64Histogram // to record into instead; nil: none
 }
 
 func newRecording(i Instrument) *recording {
 	r := &recording{told: i.Buckets, unit: 1, keeps: exemplarFilter()}
+	r.always = r.keeps(context.Background())
 	if i.Unit == unitSeconds {
 		r.unit = float64(time.Second)
 	}
@@ -92,6 +94,9 @@ func (d *distribution) add(ctx context.Context, lane int, amount int64) {
 	cells := d.cells[lane*d.stride:]
 	cells[1+bucket].Add(1)
 	cells[0].Add(amount)
+	if ctx == context.Background() && !d.always {
+		return // no span
+	}
 	if d.keeps(ctx) {
 		d.exemplars.Offer(ctx, time.Now(), exemplar.NewValue(float64(amount)/d.unit), nil)
 	}
