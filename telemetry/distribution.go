@@ -20,31 +20,37 @@ const lanes = 8
 // line beside it, which is fetched along with it.
 const cacheLine = 16
 
-// distribution is one series of a histogram of durations. It is recorded into
-// here, and not into the SDK's histogram, since that looks at all attributes of
-// a set at each measurement, which takes longer than the rest of a request's
-// telemetry.
+// distribution is one series of a histogram. It is recorded into here, and not
+// into the SDK's histogram, since that looks at all attributes of a set at each
+// measurement, which takes longer than the rest of a request's telemetry.
 type distribution struct {
 	attributes attribute.Set
 	*recording
-	cells     []atomic.Int64 // of each lane: the sum in ns, then the count of each bucket
+	cells     []atomic.Int64 // of each lane: the sum, then the count of each bucket
 	stride    int            // from one lane to the next
 	exemplars *exemplar.HistogramReservoir
 	options   []metric.RecordOption // for an SDK's histogram
 }
 
-// recording is what all distributions of a process go by.
+// recording is what all distributions of one histogram go by. Durations are
+// counted in ns and told in seconds; bytes are bytes.
 type recording struct {
-	bounds  []time.Duration         // upper, inclusive, of all buckets but the last
-	seconds []float64               // the same
-	keeps   exemplar.Filter         // tells which measurements are fit for exemplars
-	sdk     metric.Float64Histogram // to record into instead; nil: none
+	bounds []int64                 // upper, inclusive, of all buckets but the last
+	told   []float64               // the same, in the histogram's unit
+	unit   float64                 // how many of what is counted are one of it
+	keeps  exemplar.Filter         // tells which measurements are fit for exemplars
+	always bool                    // those without a span may be too
+	sdk    metric.Float64Histogram // to record into instead; nil: none
 }
 
-func newRecording(seconds []float64) *recording {
-	r := &recording{seconds: seconds, keeps: exemplarFilter()}
-	for _, s := range seconds {
-		r.bounds = append(r.bounds, time.Duration(s*float64(time.Second)+0.5))
+func newRecording(i Instrument) *recording {
+	r := &recording{told: i.Buckets, unit: 1, keeps: exemplarFilter()}
+	r.always = r.keeps(context.Background())
+	if i.Unit == unitSeconds {
+		r.unit = float64(time.Second)
+	}
+	for _, bound := range i.Buckets {
+		r.bounds = append(r.bounds, int64(bound*r.unit+0.5))
 	}
 	return r
 }
@@ -69,27 +75,30 @@ func (r *recording) distribution(attrs ...attribute.KeyValue) *distribution {
 		recording:  r,
 		cells:      make([]atomic.Int64, lanes*stride),
 		stride:     stride,
-		exemplars:  exemplar.NewHistogramReservoir(r.seconds),
+		exemplars:  exemplar.NewHistogramReservoir(r.told),
 		options:    []metric.RecordOption{metric.WithAttributeSet(set)},
 	}
 }
 
-// add records one duration. With a sampled span in ctx it may become an
+// add records one measurement. With a sampled span in ctx it may become an
 // exemplar.
-func (d *distribution) add(ctx context.Context, lane int, took time.Duration) {
+func (d *distribution) add(ctx context.Context, lane int, amount int64) {
 	if d.sdk != nil {
-		d.sdk.Record(ctx, took.Seconds(), d.options...)
+		d.sdk.Record(ctx, float64(amount)/d.unit, d.options...)
 		return
 	}
 	bucket := 0
-	for bucket < len(d.bounds) && took > d.bounds[bucket] {
+	for bucket < len(d.bounds) && amount > d.bounds[bucket] {
 		bucket++
 	}
 	cells := d.cells[lane*d.stride:]
 	cells[1+bucket].Add(1)
-	cells[0].Add(int64(took))
+	cells[0].Add(amount)
+	if ctx == context.Background() && !d.always {
+		return // no span
+	}
 	if d.keeps(ctx) {
-		d.exemplars.Offer(ctx, time.Now(), exemplar.NewValue(took.Seconds()), nil)
+		d.exemplars.Offer(ctx, time.Now(), exemplar.NewValue(float64(amount)/d.unit), nil)
 	}
 }
 
@@ -98,13 +107,13 @@ func (d *distribution) add(ctx context.Context, lane int, took time.Duration) {
 type tallies struct {
 	buckets []uint64
 	count   uint64
-	sum     time.Duration
+	sum     int64
 }
 
 func (d *distribution) read() tallies {
 	t := tallies{buckets: make([]uint64, len(d.bounds)+1)}
 	for cells := range slices.Chunk(d.cells, d.stride) {
-		t.sum += time.Duration(cells[0].Load())
+		t.sum += cells[0].Load()
 		for i := range t.buckets {
 			n := uint64(cells[1+i].Load())
 			t.buckets[i] += n

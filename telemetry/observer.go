@@ -114,7 +114,7 @@ func (a *attempt) End(r proxy.Result) {
 	sending := &a.upstream.sending
 	sending.end(a.lane, a.method)
 	if a.metrics {
-		sending.record(orBackground(a.ctx), a.lane, combine(a.method, versionOf(r.Major, 1), r.Status, f), r.Took)
+		sending.series.of(combine(a.method, versionOf(r.Major, 1), r.Status, f)).add(orBackground(a.ctx), a.lane, &r)
 	}
 	if a.span.recorded() {
 		a.span.endAttempt(r, f)
@@ -127,8 +127,8 @@ func (x *exchange) End(r proxy.Result) {
 	serving := &x.upstream.serving
 	serving.end(x.lane, x.method)
 	if x.metrics {
-		serving.record(orBackground(x.trace.ctx), x.lane, combine(x.method, x.version, r.Status, f), r.Took)
-		x.upstream.overhead.add(orBackground(x.trace.ctx), x.lane, r.Own)
+		serving.series.of(combine(x.method, x.version, r.Status, f)).add(orBackground(x.trace.ctx), x.lane, &r)
+		x.upstream.overhead.add(orBackground(x.trace.ctx), x.lane, int64(r.Own))
 	}
 	if x.span.recorded() {
 		x.span.endExchange(r, f)

@@ -55,18 +55,18 @@ func (t *TCP) handle(c *socket.Conn) {
 	m := t.Meter
 	m.Active.Add(1)
 	m.Connections.Add(1)
+	v := newVisit(t, c)
 	defer func() {
 		if fault := recover(); fault != nil {
 			t.reportFault(fault)
-			m.Errors.Add(1)
-			m.fail(Internal)
+			v.fail(ourFault)
 		}
+		v.report()
 		m.Requests.Add(1)
 		m.Connections.Add(-1)
 		m.Active.Add(-1)
 		t.door.leave()
 	}()
-	v := &visit{tcp: t, app: c}
 	done, ok := t.tunnels.add(v)
 	if !ok {
 		c.Close()
@@ -74,7 +74,6 @@ func (t *TCP) handle(c *socket.Conn) {
 	}
 	defer done()
 	if f := v.serve(); f != nil {
-		m.Errors.Add(1)
-		m.fail(f.kind)
+		v.fail(f)
 	}
 }

@@ -80,7 +80,7 @@ func TestDurationsAreTheSDKs(t *testing.T) {
 // other readers there are.
 func TestDelta(t *testing.T) {
 	rig := newRig(t, trusting())
-	delta := rig.upstreams.durations(metricdata.DeltaTemporality)
+	delta := rig.upstreams.histograms(metricdata.DeltaTemporality)
 	read := func() (map[string]metricdata.HistogramDataPoint[float64], metricdata.Temporality) {
 		scopes, err := delta.Produce(t.Context())
 		if err != nil {
@@ -150,7 +150,7 @@ func TestExponentialHistograms(t *testing.T) {
 	clearEnv(t)
 	t.Setenv("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram")
 	for _, protocol := range []string{protocolGRPC, protocolHTTP} {
-		u := newUpstreams("")
+		u := newUpstreams("", Metrics{})
 		readers, _, err := newReaders(t.Context(), destination{exporters: []string{exporterOTLP}, protocol: protocol, endpoint: "http://127.0.0.1:1"}, pushing{interval: time.Hour}, newExports(), u, nil, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -162,9 +162,9 @@ func TestExponentialHistograms(t *testing.T) {
 			_ = r.Shutdown(t.Context())
 		}
 	}
-	u := newUpstreams("")
+	u := newUpstreams("", Metrics{})
 	u.bySDK = true
-	reader := sdkmetric.NewManualReader(sdkmetric.WithProducer(u.durations(metricdata.CumulativeTemporality)),
+	reader := sdkmetric.NewManualReader(sdkmetric.WithProducer(u.histograms(metricdata.CumulativeTemporality)),
 		sdkmetric.WithAggregationSelector(func(sdkmetric.InstrumentKind) sdkmetric.Aggregation {
 			return sdkmetric.AggregationBase2ExponentialHistogram{MaxSize: 160, MaxScale: 20}
 		}))
