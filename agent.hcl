@@ -102,9 +102,10 @@ telemetry {
     interval    = "1m"         # between two pushes of otlp and stdout
     temporality = "cumulative" # of otlp: cumulative, delta, lowmemory
 
-    latency_buckets = []    # upper bounds for the durations of requests and attempts, such as ["1ms", "5ms", "25ms"]; [] is OpenTelemetry's, 5ms to 10s
-    body_size       = false # measures the sizes of bodies too: http.server.request.body.size and the like
-    backend_limit   = 256   # backends of an upstream with series of their own, 1 to 10000; the others are summed as _other
+    latency_buckets     = []    # upper bounds for the durations of requests and attempts, such as ["1ms", "5ms", "25ms"]; [] is OpenTelemetry's, 5ms to 10s
+    body_size           = false # measures the sizes of bodies too: http.server.request.body.size and the like
+    connection_duration = false # measures how long connections to backends last: http.client.connection.duration
+    backend_limit       = 256   # backends of an upstream with series of their own, 1 to 10000; the others are summed as _other
 
     tls {
       ca_file              = ""

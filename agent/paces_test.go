@@ -76,6 +76,8 @@ func paces(t *testing.T) *paced {
 				endpoint  = %q
 				interval  = "50ms"
 				body_size = true
+
+				connection_duration = true
 			}
 			logs {
 				exporters   = ["otlp"]

@@ -53,9 +53,10 @@ type Metrics struct {
 	// LatencyBuckets are the upper bounds, rising, of the buckets that the
 	// durations of requests and of attempts are counted in; nil: those of
 	// OpenTelemetry's conventions.
-	LatencyBuckets []time.Duration
-	BodySize       bool // the sizes of bodies are measured too
-	BackendLimit   int  // backends of one upstream that have series of their own; the others are summed in one. 0: 256
+	LatencyBuckets     []time.Duration
+	BodySize           bool // the sizes of bodies are measured too
+	ConnectionDuration bool // how long connections to backends last is measured
+	BackendLimit       int  // backends of one upstream that have series of their own; the others are summed in one. 0: 256
 }
 
 // Logs says what becomes of events, and of the agent's own log. Without

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"math/rand/v2"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -100,6 +101,11 @@ func (d *distribution) add(ctx context.Context, lane int, amount int64) {
 	if d.keeps(ctx) {
 		d.exemplars.Offer(ctx, time.Now(), exemplar.NewValue(float64(amount)/d.unit), nil)
 	}
+}
+
+// measure records one duration outside of any exchange.
+func (d *distribution) measure(took time.Duration) {
+	d.add(context.Background(), rand.IntN(lanes), int64(took))
 }
 
 // tallies is what a distribution held at about one moment: a measurement that

@@ -104,6 +104,12 @@ var recorded = [...]recordedHistogram{
 	{httpClientDuration, func(u *upstream) []*distribution { return u.sending.series.distributions(tookOf) }},
 	{httpClientRequestSize, func(u *upstream) []*distribution { return u.sending.series.distributions(requestSizeOf) }},
 	{httpClientResponseSize, func(u *upstream) []*distribution { return u.sending.series.distributions(responseSizeOf) }},
+	{httpClientConnectionDuration, func(u *upstream) []*distribution {
+		if u.lives == nil {
+			return nil
+		}
+		return []*distribution{u.lives}
+	}},
 	{overheadDuration, func(u *upstream) []*distribution { return []*distribution{u.overhead} }},
 	{queueWaitDuration, func(u *upstream) []*distribution { return []*distribution{u.waits} }},
 }

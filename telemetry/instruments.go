@@ -70,6 +70,8 @@ func Instruments() []Instrument {
 			keys(keyUpstream, semconv.HTTPRequestMethodKey, semconv.ServerAddressKey), nil},
 		{httpClientConnections, UpDownCounter, unitConnections, "Open connections to backends; at most as many count as active as there are attempts.",
 			keys(keyUpstream, semconv.HTTPConnectionStateKey, semconv.ServerAddressKey), nil},
+		{httpClientConnectionDuration, Histogram, unitSeconds, "How long connections to backends lasted, from when they could be used; with metrics.connection_duration alone.",
+			keys(keyUpstream, semconv.ServerAddressKey), []float64{.01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 30, 60, 120, 300}},
 
 		{overheadDuration, Histogram, unitSeconds, "What the agent itself added to requests from the app: neither waiting for a place nor at a backend.", keys(keyUpstream), fine},
 		{tcpActive, UpDownCounter, unitConnections, "TCP connections from the app under way.", keys(keyUpstream), nil},

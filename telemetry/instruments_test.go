@@ -16,7 +16,7 @@ import (
 // Everything that is emitted is declared, and the other way round.
 func TestInstrumentsAreTheWholeTruth(t *testing.T) {
 	c := trusting()
-	c.Metrics.BodySize = true
+	c.Metrics.BodySize, c.Metrics.ConnectionDuration = true, true
 	rig := newRig(t, c)
 	rig.source.state.Store(&AgentState{LastReload: time.Now(), AccessLog: new(AccessLog), Descriptors: new(proxy.Descriptors)})
 	o := rig.Observer("web", nil)
@@ -31,6 +31,7 @@ func TestInstrumentsAreTheWholeTruth(t *testing.T) {
 	rig.Tell(LevelWarn, "told", WatchChanged{Service: "web", State: WatchFails})
 	rig.Propagated("web", time.Millisecond)
 	rig.Waits("web")(time.Millisecond)
+	rig.Lives("web")(time.Second)
 	upstreams := everything()
 	_, serve := tcpProxy(t)
 	upstreams = append(upstreams, Upstream{Name: "broken", Protocol: "tcp", Meter: serve(t)})

@@ -16,6 +16,17 @@ func (m Metrics) backends() int {
 	return m.BackendLimit
 }
 
+// wants tells whether a histogram is recorded at all.
+func (m Metrics) wants(i Instrument) bool {
+	switch {
+	case i.Unit == unitBytes:
+		return m.BodySize
+	case i.Name == httpClientConnectionDuration:
+		return m.ConnectionDuration
+	}
+	return true
+}
+
 // instruments are Instruments with the buckets that are wanted.
 func (m Metrics) instruments() []Instrument {
 	all := Instruments()

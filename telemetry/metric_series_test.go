@@ -101,6 +101,21 @@ func TestBackendLimitThatIsSet(t *testing.T) {
 	}
 }
 
+// How long connections last is measured where that is wanted.
+func TestLives(t *testing.T) {
+	c := trusting()
+	if newRig(t, c).Lives("web") != nil || new(Telemetry).Lives("web") != nil {
+		t.Error("somebody asks")
+	}
+	c.Metrics.ConnectionDuration = true
+	rig := newRig(t, c)
+	rig.Lives("web")(time.Minute)
+	p := points(t, rig.collect(t), httpClientConnectionDuration)[""]
+	if labels := labelsOf(p.Attributes); p.Count != 1 || p.Sum != 60 || labels["outrigger.upstream.name"] != "web" || labels["server.address"] != "web" {
+		t.Errorf("%+v of %v", p, labels)
+	}
+}
+
 // Each wait in the queue is measured, and none where there are no metrics.
 func TestWaits(t *testing.T) {
 	rig := newRig(t, trusting())

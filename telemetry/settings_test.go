@@ -68,6 +68,7 @@ func TestSettings(t *testing.T) {
 		{"metrics.temporality", "cumulative", OriginDefault, ""},
 		{"metrics.latency_buckets", "1ms, 20ms", OriginFile, ""},
 		{"metrics.body_size", "false", OriginDefault, ""},
+		{"metrics.connection_duration", "false", OriginDefault, ""},
 		{"metrics.backend_limit", "256", OriginDefault, ""},
 		{"logs.exporters", "none", OriginEnv, "OTEL_LOGS_EXPORTER"},
 		{"shutdown_timeout", "100ms", OriginFile, ""},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"os"
 	"slices"
@@ -240,8 +239,16 @@ func (t *Telemetry) Waits(upstream string) func(time.Duration) {
 	if t.metrics == nil {
 		return nil
 	}
-	waits := t.upstreams.get(upstream).waits
-	return func(took time.Duration) { waits.add(context.Background(), rand.IntN(lanes), int64(took)) }
+	return t.upstreams.get(upstream).waits.measure
+}
+
+// Lives is to be told how long a connection to one of an upstream's backends
+// has lasted, by any goroutine; nil where nobody asks.
+func (t *Telemetry) Lives(upstream string) func(time.Duration) {
+	if t.metrics == nil || t.upstreams.recorded[httpClientConnectionDuration] == nil {
+		return nil
+	}
+	return t.upstreams.get(upstream).lives.measure
 }
 
 func (t *Telemetry) record(name string, took time.Duration, attrs ...attribute.KeyValue) {

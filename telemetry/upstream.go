@@ -20,6 +20,7 @@ type upstream struct {
 	sending  flow // attempts
 	overhead *distribution
 	waits    *distribution // in the queue
+	lives    *distribution // of connections to backends; nil: not measured
 	retries  []atomic.Int64
 }
 
@@ -77,7 +78,7 @@ func newUpstreams(version string, m Metrics) *upstreams {
 		recorded: make(map[string]*recording),
 	}
 	for _, i := range m.instruments() {
-		if slices.ContainsFunc(recorded[:], func(h recordedHistogram) bool { return h.name == i.Name }) && (m.BodySize || i.Unit != unitBytes) {
+		if slices.ContainsFunc(recorded[:], func(h recordedHistogram) bool { return h.name == i.Name }) && m.wants(i) {
 			u.recorded[i.Name] = newRecording(i)
 		}
 	}
@@ -104,6 +105,9 @@ func (u *upstreams) get(name string) *upstream {
 	made.sending.series = newSeries(u.recorded[httpClientDuration], u.recorded[httpClientRequestSize], u.recorded[httpClientResponseSize],
 		label, semconv.ServerAddress(text(name)))
 	made.overhead = u.recorded[overheadDuration].distribution(label)
+	if r := u.recorded[httpClientConnectionDuration]; r != nil {
+		made.lives = r.distribution(label, semconv.ServerAddress(text(name)))
+	}
 	made.waits = u.recorded[queueWaitDuration].distribution(label)
 	u.byName[name] = made
 	return made

@@ -115,7 +115,9 @@ type Metrics struct {
 
 	LatencyBuckets []time.Duration // upper bounds, rising, of those of requests' and attempts' durations; none: those of OpenTelemetry
 	BodySize       bool            // the sizes of bodies are measured
-	BackendLimit   int             // backends of an upstream that have series of their own
+	// ConnectionDuration has it measured how long connections to backends last.
+	ConnectionDuration bool
+	BackendLimit       int // backends of an upstream that have series of their own
 }
 
 // Logs is the block about events, and about lines of the log beside standard

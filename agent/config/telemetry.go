@@ -37,6 +37,7 @@ func (m *Metrics) spec() spec {
 		duration("interval", &m.Interval, time.Minute, atLeast(10*time.Millisecond)),
 		list("latency_buckets", &m.LatencyBuckets, nil, parseDuration, atLeast(time.Microsecond)),
 		boolean("body_size", &m.BodySize, false),
+		boolean("connection_duration", &m.ConnectionDuration, false),
 		whole("backend_limit", &m.BackendLimit, 256, 1, 10000),
 	)
 	first := s.done

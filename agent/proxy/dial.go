@@ -14,10 +14,15 @@ type dialer struct {
 	timeout time.Duration  // of a connect, the handshake included; 0: none
 	tls     *secure.Client // nil: in the clear
 	files   *Descriptors
+	ended   func(lived time.Duration) // is told of each connection at its end
 }
 
 func newDialer(o Options) dialer {
-	return dialer{timeout: o.Timeouts.Connect, tls: o.TLS, files: o.Descriptors}
+	d := dialer{timeout: o.Timeouts.Connect, tls: o.TLS, files: o.Descriptors, ended: o.OnClosed}
+	if d.ended == nil {
+		d.ended = func(time.Duration) {}
+	}
+	return d
 }
 
 // dial connects to address, for a protocol. It returns the generation of what

@@ -259,4 +259,5 @@ func (o *origin) Release() {
 func (o *origin) close() {
 	o.sock.Close()
 	o.pool.meter.Backends.Add(-1)
+	o.pool.ended(o.pool.clock.Now() - o.born)
 }

@@ -37,7 +37,6 @@ func newStreamPool(o Options, clock *socket.Clock) *streamPool {
 		dialer: newDialer(o), idle: idleOf(o.Keeping), meter: o.Meter, clock: clock, lines: make(map[string]*trunk),
 		options: http2.ClientOptions{MaxHeaderBytes: o.Limits.MaxHeaderBytes, MaxHeaders: o.Limits.MaxHeaders, Stall: o.Timeouts.Idle, TLS: o.TLS != nil},
 	}
-	p.options.Closed = func(error) { p.meter.Backends.Add(-1) }
 	clock.Add(&p.alarm, p.sweep)
 	return p
 }
@@ -64,7 +63,12 @@ func (p *streamPool) open(ctx func() context.Context, address string) (*http2.Cl
 		return nil, err
 	}
 	p.meter.Backends.Add(1)
-	c := http2.NewClient(conn, p.options)
+	options, born := p.options, p.clock.Now()
+	options.Closed = func(error) {
+		p.meter.Backends.Add(-1)
+		p.ended(p.clock.Now() - born)
+	}
+	c := http2.NewClient(conn, options)
 	s, err = c.Open()
 	if err != nil {
 		c.Close()

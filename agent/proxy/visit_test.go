@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/socket"
 	"github.com/outrigger-sidecar/outrigger/lb"
 )
 
@@ -141,7 +142,7 @@ func TestVisitsThatEndEarly(t *testing.T) {
 		t.Errorf("cut: %+v", cut)
 	}
 	_, ours := joined(t)
-	f.server.(*TCP).handle(ours)
+	f.server.(*TCP).handle(socket.New(ours))
 	if server, v := next(t, visits); v != (Visit{Result: Result{GRPC: -1}, Client: here}) || server != "" {
 		t.Errorf("after the drain: %q, %+v", server, v)
 	}

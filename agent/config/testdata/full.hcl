@@ -60,9 +60,10 @@ telemetry {
     interval    = "62s"
     temporality = "delta"
 
-    latency_buckets = ["1ms", "20ms", "1s"]
-    body_size       = true
-    backend_limit   = 64
+    latency_buckets     = ["1ms", "20ms", "1s"]
+    body_size           = true
+    connection_duration = true
+    backend_limit       = 64
     tls {
       ca_file              = "m-ca.pem"
       cert_file            = "m-cert.pem"
