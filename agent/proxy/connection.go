@@ -353,8 +353,12 @@ func (c *connection) announce() {
 	}
 }
 
-// shutDown ends the connection if no request is under way.
+// shutDown ends the connection if no request is under way, nor waits to be read,
+// as it may on a machine that has much to do: that one will be the last.
 func (c *connection) shutDown() {
+	if !c.sock.Quiet() && !c.sock.Gone() {
+		return
+	}
 	if c.http2.Load() == nil && c.state.CompareAndSwap(free, shut) {
 		c.sock.Interrupt()
 	}

@@ -301,3 +301,40 @@ func TestTCPLimitOnConnections(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 }
+
+// A request that came in before a connection is shut down is answered, though
+// nobody had the time to read it yet.
+func TestShutDownSparesWhoHasAsked(t *testing.T) {
+	f := startHTTP(t, defaults(), backend(t, func(http.ResponseWriter, *http.Request) {}))
+	loop := f.Loops.Pick()
+	if loop == nil {
+		t.Skip("only a loop can be held up")
+	}
+	conn := dialed(t, f)
+	reader := bufio.NewReader(conn)
+	ask := func() {
+		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answered := func() {
+		t.Helper()
+		if resp, err := http.ReadResponse(reader, nil); err != nil || resp.StatusCode != 200 {
+			t.Fatalf("%v, %v", resp, err)
+		}
+	}
+	ask()
+	answered()
+	held, release := make(chan struct{}), make(chan struct{})
+	loop.Go(func() { close(held); <-release })
+	<-held
+	ask()
+	f.server.(*HTTP).each((*connection).shutDown)
+	close(release)
+	answered()
+	settled(t, f)
+	f.server.(*HTTP).each((*connection).shutDown)
+	if _, err := reader.ReadByte(); err != io.EOF {
+		t.Errorf("shut down without a request: %v", err)
+	}
+}

@@ -284,10 +284,13 @@ func (c *looped) gone() bool {
 	return c.left.Load() || c.closed.Load()
 }
 
-func (c *looped) quiet() bool {
-	var peek [1]byte
-	_, errno := recv(uintptr(c.fd), peek[:], unix.MSG_PEEK)
-	return errno == syscall.EAGAIN
+func (c *looped) quiet() (quiet bool) {
+	c.outside(func(fd int) {
+		var peek [1]byte
+		_, errno := recv(uintptr(fd), peek[:], unix.MSG_PEEK)
+		quiet = errno == syscall.EAGAIN
+	})
+	return quiet
 }
 
 func (c *looped) broken() bool {

@@ -60,8 +60,3 @@ func (v *visitor) send() (err error) {
 	v.do(func() { err = v.looped.send() })
 	return err
 }
-
-func (v *visitor) quiet() (quiet bool) {
-	v.do(func() { quiet = v.looped.quiet() })
-	return quiet
-}
