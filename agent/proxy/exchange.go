@@ -151,8 +151,7 @@ func (x *exchange) forward() {
 	x.try.exchange = x
 	var last *failure
 	for n := 0; ; n++ {
-		if last != nil && !x.http.budget.withdraw() {
-			x.http.Meter.Denied.Add(1)
+		if last != nil && last.kind != Unwanted && !x.http.afford() {
 			x.refuse(last)
 			return
 		}
