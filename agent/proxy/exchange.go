@@ -35,6 +35,7 @@ type exchange struct {
 	hedges sync.WaitGroup
 	pass   pass
 	answer message.Response // as it goes to the client
+	left   departures
 
 	deadlines deadlines
 	writing   atomic.Bool // the client is being written to
@@ -60,6 +61,7 @@ func (x *exchange) run(c inbound, r *message.Request, ip string) {
 func (x *exchange) begin(c inbound, r *message.Request, ip string) {
 	x.mu.Lock()
 	x.client, x.active = c, true
+	x.left.beginLocked(x.http.removals.Load())
 	x.mu.Unlock()
 	x.r, x.ip, x.start = r, ip, x.http.clock.Now()
 	x.now = x.start
@@ -233,7 +235,7 @@ func (x *exchange) close() {
 		x.rival.exchange = nil
 	}
 	x.mu.Lock()
-	x.won = nil
+	x.won, x.left.until = nil, 0
 	x.try.forgetContextLocked()
 	x.rival.forgetContextLocked()
 	x.mu.Unlock()

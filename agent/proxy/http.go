@@ -25,6 +25,7 @@ type HTTP struct {
 	pace     *pace // nil: nothing is hedged
 	entrance *admission
 	draining atomic.Bool
+	removals atomic.Int64 // of servers from the balancer, so far
 	tunnels  *tunnels
 	sessions sync.Pool // of *session
 	streams  sync.Pool // of *stream

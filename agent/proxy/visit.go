@@ -257,7 +257,7 @@ func (v *visit) begin(r *relay, server *lb.Server) bool {
 	v.server, v.relay, v.stop = server, r, nil
 	over := v.over
 	v.mu.Unlock()
-	if v.tcp.Removal.Mode != Keep && !v.tcp.lists(server) { // removed while it connected
+	if v.tcp.Removal.ends() && !v.tcp.lists(server) { // removed while it connected
 		v.removed(server)
 	}
 	return !over
