@@ -13,7 +13,7 @@ import (
 
 // relay carries bytes both ways between the app and a backend until both
 // directions have ended or nothing moved for too long. It holds no buffer while
-// it waits. Fill in the fields and call run once.
+// it waits. Fill in the fields and call run once, or begin and finish.
 type relay struct {
 	app, backend               *socket.Conn
 	aheadOfApp, aheadOfBackend []byte        // read from them before, and to be carried first
@@ -42,15 +42,35 @@ const quiet = time.Second
 // run returns when the relay has ended. The connections are for the caller to
 // close. An error says what failed; it is nil for a relay that was cut.
 func (r *relay) run() error {
-	r.clock.Add(&r.alarm, r.ring)
-	defer r.clock.Remove(&r.alarm)
-	r.touch()
-	up := direction{relay: r, from: r.app, to: r.backend, ahead: r.aheadOfApp, count: r.sent}
-	down := direction{relay: r, from: r.backend, to: r.app, ahead: r.aheadOfBackend, count: r.received}
+	up, down := r.directions(nil)
 	var wg sync.WaitGroup
 	wg.Go(up.run)
 	down.run()
 	wg.Wait()
+	return r.finish()
+}
+
+// begin has each direction run in a goroutine of its own, which tells of its
+// end, with a fault of this program if there was one. Of these goroutines the
+// stacks are most of what an idle connection costs, so they are kept as shallow
+// as can be.
+func (r *relay) begin(ended func(fault any)) {
+	up, down := r.directions(ended)
+	go up.flow()
+	go down.flow()
+}
+
+// directions starts the clock for the two.
+func (r *relay) directions(ended func(fault any)) (up, down *direction) {
+	r.clock.Add(&r.alarm, r.ring)
+	r.touch()
+	return &direction{relay: r, from: r.app, to: r.backend, ahead: r.aheadOfApp, count: r.sent, ended: ended},
+		&direction{relay: r, from: r.backend, to: r.app, ahead: r.aheadOfBackend, count: r.received, ended: ended}
+}
+
+// finish tells how it went, once both ways have ended.
+func (r *relay) finish() error {
+	r.clock.Remove(&r.alarm)
 	if err := r.broken.Load(); err != nil && !errors.Is(*err, socket.ErrInterrupted) && !errors.Is(*err, net.ErrClosed) {
 		return *err
 	}
@@ -132,7 +152,15 @@ type direction struct {
 	from, to *socket.Conn
 	ahead    []byte
 	count    *atomic.Int64
+	ended    func(fault any) // of flow
 }
+
+func (d *direction) flow() {
+	defer d.over()
+	d.run()
+}
+
+func (d *direction) over() { d.ended(recover()) }
 
 func (d *direction) run() {
 	if len(d.ahead) > 0 && !d.pass(d.ahead) {

@@ -16,7 +16,8 @@ type TCP struct {
 	budget  *budget
 	tunnels *tunnels // visits
 	door    door
-	crew    crew // which serves connections
+	crew    crew           // which connects them
+	relays  sync.WaitGroup // of those that are connected
 
 	clock   *socket.Clock
 	running sync.Once
@@ -47,34 +48,28 @@ func (t *TCP) Serve(l net.Listener) error {
 func (t *TCP) Drain(ctx context.Context) {
 	t.tunnels.drain(ctx)
 	t.crew.close()
+	t.relays.Wait()
 	t.cancel()
 	t.ticking.Wait()
 }
 
+// handle connects a connection to a backend. The bytes that flow then have
+// goroutines of their own: the way there, with a dial and perhaps a handshake,
+// takes a large stack, which a connection that is idle would keep.
 func (t *TCP) handle(conn net.Conn) {
-	m := t.Meter
-	m.Active.Add(1)
-	m.Connections.Add(1)
-	defer func() {
-		if fault := recover(); fault != nil {
-			t.reportFault(fault)
-			m.Errors.Add(1)
-			m.fail(Internal)
-		}
-		m.Requests.Add(1)
-		m.Connections.Add(-1)
-		m.Active.Add(-1)
-		t.door.leave()
-	}()
+	t.Meter.Active.Add(1)
+	t.Meter.Connections.Add(1)
 	v := &visit{tcp: t, app: socket.New(conn)}
-	done, ok := t.tunnels.add(v)
-	if !ok {
+	flows := false
+	defer func() {
+		if !flows {
+			v.leave(recover())
+		}
+	}()
+	var ok bool
+	if v.done, ok = t.tunnels.add(v); !ok {
 		conn.Close()
 		return // after a drain
 	}
-	defer done()
-	if f := v.serve(); f != nil {
-		m.Errors.Add(1)
-		m.fail(f.kind)
-	}
+	flows = v.serve()
 }

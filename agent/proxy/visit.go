@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/proxyproto"
@@ -20,6 +21,13 @@ type visit struct {
 	who   proxyproto.Header // who is behind it
 	ahead []byte            // what followed the PROXY header at once
 	alarm socket.Alarm      // of what comes before bytes flow
+	done  func()            // says that it is over; nil: it never was under way
+
+	backend *socket.Conn // nil before there is one
+	lease   lb.Lease     // of it
+	failed  *failure     // nil: it has not
+	ways    atomic.Int32 // directions in which bytes flow
+	fault   atomic.Pointer[any]
 
 	mu     sync.Mutex
 	phase  phase
@@ -118,21 +126,47 @@ func left(ctx context.Context) bool {
 	return errors.Is(cause, errLeft) || errors.Is(cause, errCut)
 }
 
-// serve sees the visit through.
-func (v *visit) serve() *failure {
+// serve connects the visit to a backend, and has bytes flow. If it cannot, it
+// says why in failed.
+func (v *visit) serve() (flows bool) {
 	v.tcp.clock.Add(&v.alarm, v.ring)
-	defer v.tcp.clock.Remove(&v.alarm)
-	defer v.app.Close()
-	if f := v.greet(); f != nil {
-		return f
+	if v.failed = v.greet(); v.failed != nil {
+		return false
 	}
 	v.tcp.budget.deposit()
-	return v.forward()
+	v.failed = v.forward()
+	return v.backend != nil && v.carry()
+}
+
+// leave ends the visit, and deals with a fault of this program.
+func (v *visit) leave(fault any) {
+	t, m := v.tcp, v.tcp.Meter
+	if v.backend != nil {
+		v.backend.Close()
+		m.Backends.Add(-1)
+	}
+	v.lease.Release()
+	v.app.Close()
+	t.clock.Remove(&v.alarm)
+	if fault != nil {
+		t.reportFault(fault)
+		v.failed = ourFault
+	}
+	if v.failed != nil {
+		m.Errors.Add(1)
+		m.fail(v.failed.kind)
+	}
+	if v.done != nil {
+		v.done()
+	}
+	m.Requests.Add(1)
+	m.Connections.Add(-1)
+	m.Active.Add(-1)
+	t.door.leave()
 }
 
 // forward connects to one backend after another until one takes the
-// connection, and then carries bytes until both sides are done. No byte of the
-// app's leaves before, so that all may be tried.
+// connection. No byte of the app's leaves before, so that all may be tried.
 func (v *visit) forward() *failure {
 	var (
 		t     = v.tcp
@@ -146,8 +180,8 @@ func (v *visit) forward() *failure {
 		}
 		ctx, end := v.attempt()
 		v.enter(queue, 0)
-		lease, err := t.Balancer.Acquire(ctx, query)
-		if err != nil {
+		var err error
+		if v.lease, err = t.Balancer.Acquire(ctx, query); err != nil {
 			defer end()
 			switch {
 			case left(ctx):
@@ -161,27 +195,27 @@ func (v *visit) forward() *failure {
 		if last != nil {
 			t.Meter.Retries.Add(1)
 		}
-		backend, took, f := v.connect(ctx, lease.Server().Address)
+		backend, took, f := v.connect(ctx, v.lease.Server().Address)
 		over := left(ctx)
 		end()
 		if f == nil {
 			t.Meter.Took.Add(took)
-			lease.Record(took)
-			f = v.carry(backend, lease.Server())
-			lease.Release()
-			return f
+			v.lease.Record(took)
+			t.Meter.Backends.Add(1)
+			v.backend = backend
+			return nil
 		}
 		if !f.blameless && !over {
-			lease.Fail(f)
+			v.lease.Fail(f)
 		}
-		lease.Release()
+		v.lease.Release()
 		if over {
 			return nil
 		}
 		if last = f; n >= t.Retry.Max {
 			return last
 		}
-		query.Tried = append(query.Tried, lease.Server().ID)
+		query.Tried = append(query.Tried, v.lease.Server().ID)
 	}
 }
 
@@ -220,45 +254,4 @@ func (v *visit) dial(ctx context.Context, address string) (net.Conn, error) {
 		return nil, err // and no *tls.Conn that is nil
 	}
 	return secured, nil
-}
-
-func (v *visit) carry(backend *socket.Conn, server *lb.Server) *failure {
-	t := v.tcp
-	t.Meter.Backends.Add(1)
-	defer t.Meter.Backends.Add(-1)
-	defer backend.Close()
-	r := &relay{
-		app: v.app, backend: backend, aheadOfApp: v.ahead, silence: t.Timeouts.Tunnel, clock: t.clock,
-		sent: &t.Meter.Sent, received: &t.Meter.Received,
-		spared: func() bool { return t.lists(server) },
-	}
-	if !v.begin(r, server) {
-		return nil
-	}
-	switch err := r.run(); {
-	case errors.Is(err, errSilent):
-		return &failure{kind: IdleTimeout, err: err}
-	case errors.Is(err, errDismissed):
-		return nil // as was wanted
-	case err != nil && t.TLS.Rejected(server.Address, err) != nil:
-		return &failure{kind: TLS, err: err}
-	case err != nil:
-		// Who hears of an end in place of a reset takes what it got for all.
-		v.app.BreakOnClose()
-		backend.BreakOnClose()
-		return &failure{kind: Reset, err: err}
-	}
-	return nil
-}
-
-// begin lets r be cut and dismissed; it is false after a drain.
-func (v *visit) begin(r *relay, server *lb.Server) bool {
-	v.mu.Lock()
-	v.server, v.relay, v.stop = server, r, nil
-	over := v.over
-	v.mu.Unlock()
-	if v.tcp.Removal.ends() && !v.tcp.lists(server) { // removed while it connected
-		v.removed(server)
-	}
-	return !over
 }
