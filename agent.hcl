@@ -227,6 +227,14 @@ upstream "web" {
   hash_balance     = 0                # of consistent_hash and ip_hash: with 1.25 a backend takes at most 1.25 times its share of what is in flight, and keys move on; 0: no bound
   shadow_strategy  = ""               # a second strategy, asked about every request and not obeyed: explain compares the two
   prefer_zone      = true             # backends in agent.zone first, others for what those cannot carry
+  # What becomes of what is under way with a backend that was removed from the
+  # catalog, or from this file. keep: it goes on; drain: it ends after remove_grace,
+  # if the backend has not come back; close: TCP connections and upgraded ones such
+  # as WebSocket end at once, requests as with drain. A request that may be made
+  # twice goes to another backend then, if its answer has not begun. Connections
+  # that carry nothing are closed at once in any case.
+  on_remove        = "keep"
+  remove_grace     = "30s"
 
   # Its backends are the instances of a service in Consul.
   consul {
@@ -492,8 +500,6 @@ upstream "mail" {
   accept_proxy = false                       # true: every connection begins with a header of the PROXY protocol, version 1 or 2, which says who the client is; one without it, or where it takes more than 10s, is closed
   trusted      = ["127.0.0.0/8", "::1/128"] # who may connect then: networks and addresses; a unix socket's mode says so itself
   send_proxy   = ""                          # v1, v2: backends get such a header
-  on_remove    = "keep"                      # connections to a backend that is removed: keep, drain (closed after remove_grace if it has not come back), close (at once)
-  remove_grace = "30s"
 
   server "a" { address = "127.0.0.1:8025" }
 }

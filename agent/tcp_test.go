@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -15,6 +16,15 @@ import (
 
 // namingBackend says its name at once, and then each line that it gets.
 func namingBackend(t testing.TB, name string) (address string) {
+	t.Helper()
+	return startNaming(t, name, false)
+}
+
+const switched = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: lines\r\n\r\n"
+
+// startNaming starts one that does so once it was asked to switch from HTTP, if
+// it has to be.
+func startNaming(t testing.TB, name string, upgrades bool) (address string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -29,8 +39,15 @@ func namingBackend(t testing.TB, name string) (address string) {
 			}
 			wg.Go(func() {
 				defer conn.Close()
+				lines := bufio.NewReader(conn)
+				if upgrades {
+					if _, err := http.ReadRequest(lines); err != nil {
+						return
+					}
+					_, _ = io.WriteString(conn, switched)
+				}
 				_, _ = fmt.Fprintln(conn, name)
-				for lines := bufio.NewReader(conn); ; {
+				for {
 					line, err := lines.ReadString('\n')
 					if err != nil {
 						return
@@ -61,6 +78,17 @@ func connect(t testing.TB, address string) *talk {
 	return &talk{conn, bufio.NewReader(conn)}
 }
 
+// upgrade connects by way of HTTP.
+func upgrade(t testing.TB, address string) *talk {
+	t.Helper()
+	c := connect(t, address)
+	_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: lines\r\nConnection: Upgrade\r\nUpgrade: lines\r\n\r\n")
+	if resp, err := http.ReadResponse(c.lines, nil); err != nil || resp.StatusCode != 101 {
+		t.Fatal(resp, err)
+	}
+	return c
+}
+
 // hear reads a line; "(ended)" is the end.
 func (c *talk) hear() string {
 	line, err := c.lines.ReadString('\n')
@@ -84,15 +112,20 @@ func (c *talk) ask(t testing.TB, line string) {
 // A backend that is taken out of the configuration loses its connections if
 // that is wanted, those of a server that drains since a reload included.
 func TestOnRemove(t *testing.T) {
-	a, b := namingBackend(t, "a"), namingBackend(t, "b")
+	t.Run("tcp", func(t *testing.T) { testOnRemove(t, "tcp", connect) })
+	t.Run("http", func(t *testing.T) { testOnRemove(t, "http", upgrade) })
+}
+
+func testOnRemove(t *testing.T, protocol string, connect func(testing.TB, string) *talk) {
+	a, b := startNaming(t, "a", protocol == "http"), startNaming(t, "b", protocol == "http")
 	configured := func(options, servers string) string {
 		return fmt.Sprintf(`upstream "lines" {
 			listen   = "127.0.0.1:0"
-			protocol = "tcp"
+			protocol = %q
 			strategy = "round_robin"
 			%s
 			%s
-		}`, options, servers)
+		}`, protocol, options, servers)
 	}
 	server := func(name, address string) string {
 		return fmt.Sprintf("server %q { address = %q }\n", name, address)

@@ -29,7 +29,7 @@ type sample map[metric]float64
 // is no cost, and on systems where none can be read.
 func sampleOf(r row, result load.Result) sample {
 	s, measured := make(sample), result.After > 0
-	if r.plan.Kind == load.Idle {
+	if r.plan.Kind.Idles() {
 		if measured {
 			s[growth] = float64(result.After-result.Before) / kib / float64(max(result.Requests, 1))
 			s[resident] = float64(result.After) / mib

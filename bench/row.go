@@ -24,7 +24,7 @@ func (r row) protocol() protocol {
 	switch r.plan.Kind {
 	case load.H2C:
 		return h2c
-	case load.TCP, load.TCPClose:
+	case load.TCP, load.TCPClose, load.TCPIdle:
 		return tcp
 	}
 	return http1
@@ -59,6 +59,10 @@ func rows(idle int) []row {
 		{
 			name: "idle", about: fmt.Sprintf("%d idle HTTP/1.1 connections, after one request each", idle),
 			plan: load.Plan{Kind: load.Idle, Connections: idle, Answer: kib}, fresh: true, metrics: []metric{growth, resident},
+		},
+		{
+			name: "idle-tcp", about: fmt.Sprintf("%d idle TCP connections, after one exchange of 1 KiB each", idle),
+			plan: load.Plan{Kind: load.TCPIdle, Connections: idle, Ask: kib, Answer: kib}, fresh: true, metrics: []metric{growth, resident},
 		},
 		{name: "rest", about: "at rest with 10 HTTP upstreams, after one request to each", upstreams: 10, fresh: true, metrics: []metric{resident}},
 		{name: "start", about: "from the start of the process to the first request served", start: true, fresh: true, metrics: []metric{startup}},
@@ -96,6 +100,6 @@ func selectRows(all []row, list string) (chosen []row, err error) {
 type pace struct {
 	rounds           int
 	warmup, duration time.Duration
-	idle             int           // connections of the row "idle"
+	idle             int           // connections of the rows "idle" and "idle-tcp"
 	rest             time.Duration // to settle, before memory is read
 }

@@ -169,7 +169,7 @@ func (r *runner) plan(w row, p *proxy) load.Plan {
 	plan := w.plan
 	plan.Targets, plan.PID = p.targets(w.protocol()), p.process.pid()
 	plan.Warmup, plan.Duration = r.pace.warmup, r.pace.duration
-	if plan.Kind == load.Idle {
+	if plan.Kind.Idles() {
 		plan.Warmup, plan.Duration = r.pace.rest, r.pace.rest
 	}
 	return plan

@@ -195,8 +195,8 @@ type Upstream struct {
 	AcceptProxy     bool           // tcp: every connection begins with a PROXY header
 	Trusted         []netip.Prefix // tcp: who may connect where AcceptProxy is set
 	SendProxy       string         // tcp: v1 or v2, the PROXY header that backends get; "" for none
-	OnRemove        string         // tcp: keep, drain or close: what becomes of connections to a backend that is removed
-	RemoveGrace     time.Duration  // tcp: how long drain lets them go on
+	OnRemove        string         // keep, drain or close: what becomes of what goes on with a backend that is removed
+	RemoveGrace     time.Duration  // how long drain lets it go on, and close a request
 	Consul          *Service
 	Servers         []Server
 	Sticky          *Sticky     // nil: no sessions

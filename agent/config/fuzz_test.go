@@ -102,7 +102,7 @@ func brokenPromises(c Config) (broken []string) {
 			promise(u.Protocol == "http" && cookieName(s.Cookie) == nil && (s.TTL == 0 || s.TTL >= time.Second) && s.Path[0] == '/', "a session has a cookie")
 		}
 		promise(u.Protocol == "http" || u.Protocol == "tcp" && u.HashOn == "client_ip" && u.BackendProtocol == "auto", "the protocol is known")
-		promise(u.Protocol == "tcp" || !u.AcceptProxy && u.SendProxy == "" && u.OnRemove == "keep", "http knows nothing of the PROXY protocol and removals")
+		promise(u.Protocol == "tcp" || !u.AcceptProxy && u.SendProxy == "", "http knows nothing of the PROXY protocol")
 		promise(slices.Contains([]string{"", "v1", "v2"}, u.SendProxy) && slices.Contains([]string{"keep", "drain", "close"}, u.OnRemove) && u.RemoveGrace >= 0, "PROXY protocol and removals are known")
 		promise(!slices.ContainsFunc(u.Trusted, func(p netip.Prefix) bool { return !p.IsValid() || p != p.Masked() || p.Addr().Is4In6() }), "trusted are networks")
 		promise((u.Consul != nil) != (len(u.Servers) > 0), "backends come from one place")

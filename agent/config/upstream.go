@@ -20,8 +20,8 @@ func (u *Upstream) spec() spec {
 			boolean("accept_proxy", &u.AcceptProxy, false).except(&u.Protocol, "http"),
 			list("trusted", &u.Trusted, thisMachine(), parsePrefix).except(&u.Protocol, "http"),
 			text("send_proxy", &u.SendProxy, "", orEmpty(oneOf("v1", "v2"))).except(&u.Protocol, "http"),
-			text("on_remove", &u.OnRemove, "keep", oneOf("keep", "drain", "close")).except(&u.Protocol, "http"),
-			duration("remove_grace", &u.RemoveGrace, 30*time.Second).except(&u.Protocol, "http"),
+			text("on_remove", &u.OnRemove, "keep", oneOf("keep", "drain", "close")),
+			duration("remove_grace", &u.RemoveGrace, 30*time.Second),
 		},
 		blocks: []child{
 			{name: "consul", spec: func(string) spec {
@@ -85,9 +85,9 @@ func (u *Upstream) finish(b *block) {
 	}
 	u.finishBalancing(b)
 	u.finishTLS(b)
+	b.rejectAlone("on_remove", `"drain"`, "remove_grace")
 	if u.Protocol == "tcp" {
 		b.rejectAlone("accept_proxy", "true", "trusted")
-		b.rejectAlone("on_remove", `"drain"`, "remove_grace")
 	}
 }
 

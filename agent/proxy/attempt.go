@@ -43,6 +43,7 @@ func (a *attempt) begin(x *exchange, number int, reason string) {
 func (a *attempt) end() {
 	a.leave()
 	a.lease.Release()
+	a.tidy()
 	a.report()
 }
 

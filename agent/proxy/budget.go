@@ -33,15 +33,6 @@ func (b *budget) deposit() {
 	b.balance = min(b.balance+b.percent, b.ceiling())
 }
 
-// has tells whether a retry could be taken out.
-func (b *budget) has() bool {
-	if !b.withdraw() {
-		return false
-	}
-	b.refund()
-	return true
-}
-
 // withdraw takes one retry out, if there is one.
 func (b *budget) withdraw() bool {
 	b.mu.Lock()

@@ -35,6 +35,7 @@ type exchange struct {
 	rival  attempt // that runs beside it; see hedge
 	pass   pass
 	answer message.Response // as it goes to the client
+	left   departures
 
 	deadlines deadlines
 	writing   atomic.Bool // the client is being written to
@@ -61,6 +62,7 @@ func (x *exchange) run(c inbound, r *message.Request, ip string) {
 func (x *exchange) begin(c inbound, r *message.Request, ip string) {
 	x.mu.Lock()
 	x.client, x.active = c, true
+	x.left.beginLocked(x.http.removals.Load())
 	x.mu.Unlock()
 	x.r, x.ip, x.start = r, ip, x.http.clock.Now()
 	x.now = x.start
@@ -152,8 +154,7 @@ func (x *exchange) forward() {
 	x.try.exchange = x
 	var last *failure
 	for n := 0; ; n++ {
-		if last != nil && !x.http.budget.withdraw() {
-			x.http.Meter.Denied.Add(1)
+		if last != nil && last.kind != Unwanted && !x.http.afford() {
 			x.refuse(last)
 			return
 		}
@@ -252,7 +253,7 @@ func (x *exchange) close() {
 		x.rival.exchange = nil
 	}
 	x.mu.Lock()
-	x.won = nil
+	x.won, x.left.until = nil, 0
 	x.try.forgetContextLocked()
 	x.rival.forgetContextLocked()
 	x.mu.Unlock()

@@ -32,6 +32,7 @@ const (
 	DNS              Kind = "dns"               // a backend's name does not resolve
 	TLS              Kind = "tls"               // the handshake failed
 	Reset            Kind = "reset"             // the connection broke
+	Removed          Kind = "backend_removed"   // and the grace that on_remove leaves is over
 	BadResponse      Kind = "bad_response"      // not HTTP, too large a head, …
 	FirstByteTimeout Kind = "attempt_timeout"   // no answer in time
 	IdleTimeout      Kind = "idle_timeout"      // the answer stalled
@@ -64,6 +65,7 @@ var kinds = map[Kind]struct {
 	DNS:              {502, "dns_error", 14, "the backend's name could not be resolved", bad},
 	TLS:              {502, "tls_protocol_error", 14, "the TLS handshake with the backend failed; \"outrigger explain\" tells why", bad},
 	Reset:            {502, "connection_terminated", 14, "the backend closed the connection before it answered", bad},
+	Removed:          {502, "connection_terminated", 14, "on_remove: the backend was removed, and did not answer within remove_grace", unjudged},
 	BadResponse:      {502, "http_protocol_error", 14, "the backend's answer could not be understood", bad},
 	FirstByteTimeout: {504, "http_response_timeout", 4, "timeout \"first_byte\": the backend did not begin to answer in time", bad},
 	IdleTimeout:      {504, "connection_read_timeout", 4, "timeout \"idle\": nothing moved for too long", bad},
@@ -86,7 +88,7 @@ var kinds = map[Kind]struct {
 // Kinds lists every kind of failure.
 func Kinds() []Kind { return slices.Clone(allKinds[:]) }
 
-var allKinds = [...]Kind{ConnectRefused, ConnectTimeout, ConnectFailed, DNS, TLS, Reset, BadResponse, FirstByteTimeout,
+var allKinds = [...]Kind{ConnectRefused, ConnectTimeout, ConnectFailed, DNS, TLS, Reset, Removed, BadResponse, FirstByteTimeout,
 	IdleTimeout, RequestTimeout, NoBackend, AtCapacity, QueueTimeout, RequestLimit, ConcurrencyLimit, RateLimited,
 	CircuitBroken, MemoryShort, NoDescriptor, BadRequest, Unwanted, Internal}
 

@@ -100,8 +100,7 @@ const hedged = "hedge"
 // queue: where all servers are busy it would only make that worse.
 func (x *exchange) hedge() {
 	defer x.guard()
-	if !x.http.budget.withdraw() {
-		x.http.Meter.Denied.Add(1)
+	if !x.http.afford() {
 		return
 	}
 	b := &x.rival

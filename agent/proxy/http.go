@@ -25,7 +25,8 @@ type HTTP struct {
 	pace     *pace // nil: nothing is hedged
 	entrance *admission
 	draining atomic.Bool
-	severed  atomic.Bool // connections are being cut
+	severed  atomic.Bool  // connections are being cut
+	removals atomic.Int64 // of servers from the balancer, so far
 	tunnels  *tunnels
 	sessions sync.Pool // of *session
 	streams  sync.Pool // of *stream

@@ -25,7 +25,7 @@ import (
 //	   TestArchivesThatAreDamagedAreNotBelieved, TestArchivesThatCannotBeWritten
 //	S9 TestCollectorInTrouble                    in telemetry
 //
-// S7 has no test of its own: no deadline is a time of day, see socket.Clock.
+// S7 is in matrix_s_clock_test.go.
 
 // faultyStrategy picks well until it does not.
 type faultyStrategy struct{ broken atomic.Bool }

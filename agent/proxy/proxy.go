@@ -45,7 +45,7 @@ type Options struct {
 	Sticky   Sticky         // HTTP only
 	Headers  Headers        // HTTP only
 	Proxy    Preface        // TCP only
-	Removal  Removal        // TCP only
+	Removal  Removal
 	Retry    Retry
 	Keeping  Keeping // HTTP only
 	Timeouts Timeouts

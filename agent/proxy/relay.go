@@ -12,7 +12,7 @@ import (
 
 // relay carries bytes both ways between the app and a backend until both
 // directions have ended or nothing moved for too long. It holds no buffer while
-// it waits. Fill in the fields and call run once.
+// it waits. Fill in the fields and call run once, or begin and finish.
 type relay struct {
 	app, backend               *socket.Conn
 	home                       *socket.Loop  // of both
@@ -43,11 +43,7 @@ const quiet = time.Second
 // run returns when the relay has ended. The connections are for the caller to
 // close. An error says what failed; it is nil for a relay that was cut.
 func (r *relay) run() error {
-	r.clock.Add(&r.alarm, r.ring)
-	defer r.clock.Remove(&r.alarm)
-	r.touch()
-	up := direction{relay: r, from: r.app, to: r.backend, ahead: r.aheadOfApp, count: r.sent}
-	down := direction{relay: r, from: r.backend, to: r.app, ahead: r.aheadOfBackend, count: r.received}
+	up, down := r.directions(nil)
 	over := make(chan struct{})
 	r.home.Go(func() {
 		defer close(over)
@@ -55,7 +51,30 @@ func (r *relay) run() error {
 	})
 	down.run()
 	r.home.Block(func() { <-over })
-	r.fromApp, r.toApp = up.carried, down.carried
+	return r.finish()
+}
+
+// begin has each direction run in a goroutine of its own, which tells of its
+// end, with a fault of this program if there was one. Of these goroutines the
+// stacks are most of what an idle connection costs, so they are kept as shallow
+// as can be.
+func (r *relay) begin(ended func(fault any)) {
+	up, down := r.directions(ended)
+	go up.flow()
+	go down.flow()
+}
+
+// directions starts the clock for the two.
+func (r *relay) directions(ended func(fault any)) (up, down *direction) {
+	r.clock.Add(&r.alarm, r.ring)
+	r.touch()
+	return &direction{relay: r, from: r.app, to: r.backend, ahead: r.aheadOfApp, count: r.sent, carried: &r.fromApp, ended: ended},
+		&direction{relay: r, from: r.backend, to: r.app, ahead: r.aheadOfBackend, count: r.received, carried: &r.toApp, ended: ended}
+}
+
+// finish tells how it went, once both ways have ended.
+func (r *relay) finish() error {
+	r.clock.Remove(&r.alarm)
 	if err := r.broken.Load(); err != nil && !errors.Is(*err, socket.ErrInterrupted) && !errors.Is(*err, net.ErrClosed) {
 		return *err
 	}
@@ -137,8 +156,16 @@ type direction struct {
 	from, to *socket.Conn
 	ahead    []byte
 	count    *atomic.Int64
-	carried  int64
+	carried  *int64          // so far
+	ended    func(fault any) // of flow
 }
+
+func (d *direction) flow() {
+	defer d.over()
+	d.run()
+}
+
+func (d *direction) over() { d.ended(recover()) }
 
 func (d *direction) run() {
 	if len(d.ahead) > 0 && !d.pass(d.ahead) {
@@ -173,7 +200,7 @@ func (d *direction) carry() (again bool) {
 func (d *direction) pass(p []byte) bool {
 	n, err := d.to.Write(p)
 	d.count.Add(int64(n))
-	d.carried += int64(n)
+	*d.carried += int64(n)
 	if err != nil {
 		// No cut: the other direction still carries what that side had to say
 		// before it went, and then finds its end too.

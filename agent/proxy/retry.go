@@ -40,13 +40,23 @@ func (s Answers) match(r *message.Response) bool {
 }
 
 // wanting tells that the answer of a is to be had from another server, and that
-// it may be tried there.
+// it may be tried there. The try is taken out of the budget with that: were it
+// to run out between, the answer would be lost, and ours no better.
 func (x *exchange) wanting(a *attempt, n int) bool {
 	if !x.http.Retry.On.match(&a.resp) || n >= x.http.Retry.Max || x.body.lost.Load() {
 		return false
 	}
 	// Which calls of gRPC may be done twice only those know who name its statuses.
-	return (idempotent(x.r.Method) || x.r.IsGRPC()) && x.http.budget.has()
+	return (idempotent(x.r.Method) || x.r.IsGRPC()) && x.http.afford()
+}
+
+// afford takes a further try out of the budget, or counts that it must not be.
+func (h *HTTP) afford() bool {
+	if h.budget.withdraw() {
+		return true
+	}
+	h.Meter.Denied.Add(1)
+	return false
 }
 
 // decline gives up an answer that is to be had from another server.

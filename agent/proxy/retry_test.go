@@ -2,11 +2,15 @@ package proxy
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
+	"github.com/outrigger-sidecar/outrigger/lb"
 )
 
 // An answer that is to be had from another backend is, if the request may be
@@ -56,8 +60,23 @@ func TestRetriedAnswers(t *testing.T) {
 			if got := s.want(500, "GET", ""); got.body != "sick" || s.Meter.Retries.Load() != 0 {
 				t.Errorf("%q, %d retries", got.body, s.Meter.Retries.Load())
 			}
+			if denied := s.Meter.Denied.Load(); denied == 1 != (o.Retry.BudgetPerSecond == 0) {
+				t.Errorf("%d denied", denied)
+			}
 		})
 	}
+	t.Run("the budget goes to others meanwhile", func(t *testing.T) {
+		o := defaults()
+		o.Retry = Retry{Max: 2, BudgetPerSecond: 1, On: on}
+		s := newStage(t, o)
+		others := &spenders{books: s.books}
+		s.o.Observer = others
+		s.serve(s.peer(answering("HTTP/1.1 500 x\r\nContent-Length: 4\r\n\r\nsick")), s.peer(answering(fine)))
+		others.budget.Store(s.server.(*HTTP).budget)
+		if got := s.want(200, "GET", ""); got.body != "ok" {
+			t.Errorf("an answer that could have been passed on became %q", got.body)
+		}
+	})
 	t.Run("there is no other", func(t *testing.T) {
 		o := defaults()
 		o.Retry.On = on
@@ -68,6 +87,37 @@ func TestRetriedAnswers(t *testing.T) {
 			t.Errorf("counted %v, blamed %d", s.Meter.Failures(), s.blamed(0))
 		}
 	})
+}
+
+// spenders are other requests, which take all that is left of the budget
+// whenever a try ends.
+type spenders struct {
+	*books
+	budget atomic.Pointer[budget]
+}
+
+func (s *spenders) Begin(r *message.Request) Exchange {
+	return spending{s.books.Begin(r), s.budget.Load()}
+}
+
+type spending struct {
+	Exchange
+	budget *budget
+}
+
+func (s spending) Attempt(out *message.Request, server *lb.Server, number int, reason string) Attempt {
+	return spent{s.Exchange.Attempt(out, server, number, reason), s.budget}
+}
+
+type spent struct {
+	Attempt
+	budget *budget
+}
+
+func (s spent) End(r Result) {
+	for s.budget.withdraw() {
+	}
+	s.Attempt.End(r)
 }
 
 // Calls that end in a status which was named, and nothing else, go on to

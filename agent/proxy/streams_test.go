@@ -145,6 +145,26 @@ func TestC4HeadsOverHTTP2(t *testing.T) {
 	}
 }
 
+// One that is so large that its connection ends with it is counted as well.
+func TestC4EndlessHeadOverHTTP2(t *testing.T) {
+	s := newStage(t, defaults())
+	s.serve(s.peer(answering(fine)))
+	c := call2(t, s.front)
+	if head, _ := c.ask("GET"); field(head, ":status") != "200" {
+		t.Errorf("got %v", head)
+	}
+	s.saw("200")
+	if head, _ := c.ask("GET", "x", strings.Repeat("\x80", 200<<10)); field(head, ":status") != "431" {
+		t.Errorf("got %v", head)
+	}
+	s.saw("431")
+	eventually(t, "the connection is gone", func() bool { return s.Meter.Connections.Load() == 0 })
+	s.settle()
+	if n := s.Meter.Failures()[BadRequest]; n != 1 {
+		t.Errorf("counted %v", s.Meter.Failures())
+	}
+}
+
 // An answer's head has the same limit.
 func TestTooManyFieldsOfABackend(t *testing.T) {
 	for _, backendHTTP := range []Protocol{HTTP1, H2C} {

@@ -16,7 +16,8 @@ type TCP struct {
 	budget  *budget
 	tunnels *tunnels // visits
 	door    door
-	crew    crew // which serves connections
+	crew    crew           // which connects them
+	relays  sync.WaitGroup // of those that are connected
 
 	clock   *socket.Clock
 	running sync.Once
@@ -47,33 +48,28 @@ func (t *TCP) Serve(l net.Listener) error {
 func (t *TCP) Drain(ctx context.Context) {
 	t.tunnels.drain(ctx)
 	t.crew.close()
+	t.relays.Wait()
 	t.cancel()
 	t.ticking.Wait()
 }
 
+// handle connects a connection to a backend. The bytes that flow then have
+// goroutines of their own: the way there, with a dial and perhaps a handshake,
+// takes a large stack, which a connection that is idle would keep.
 func (t *TCP) handle(c *socket.Conn) {
-	m := t.Meter
-	m.Active.Add(1)
-	m.Connections.Add(1)
+	t.Meter.Active.Add(1)
+	t.Meter.Connections.Add(1)
 	v := newVisit(t, c)
+	flows := false
 	defer func() {
-		if fault := recover(); fault != nil {
-			t.reportFault(fault)
-			v.fail(ourFault)
+		if !flows {
+			v.leave(recover())
 		}
-		v.report()
-		m.Requests.Add(1)
-		m.Connections.Add(-1)
-		m.Active.Add(-1)
-		t.door.leave()
 	}()
-	done, ok := t.tunnels.add(v)
-	if !ok {
+	var ok bool
+	if v.done, ok = t.tunnels.add(v); !ok {
 		c.Close()
 		return // after a drain
 	}
-	defer done()
-	if f := v.serve(); f != nil {
-		v.fail(f)
-	}
+	flows = v.serve()
 }

@@ -59,6 +59,7 @@ var (
 	clientGone    = &failure{kind: Reset, blameless: true, gone: true}
 	drainEnded    = &failure{kind: Reset, blameless: true, gone: true}
 	ourFault      = &failure{kind: Internal, blameless: true}
+	serverRemoved = &failure{kind: Removed, blameless: true}
 )
 
 // look ends the exchange if it is time to, and returns when to look again. It
@@ -94,6 +95,8 @@ func (x *exchange) look(now time.Duration) (next time.Duration) {
 		x.beginHedgeLocked()
 	case glances && x.client.Gone():
 		x.stopLocked(clientGone)
+	case glances && x.orphanedLocked(now):
+		x.stopLocked(serverRemoved)
 	}
 	if x.cause != nil && (x.writing.Load() || x.cause.gone) {
 		x.client.Cut() // nothing else ends what waits for the client to read
@@ -123,7 +126,7 @@ func (x *exchange) stopLocked(cause *failure) {
 func (x *exchange) goOn(cause *failure) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.cause == cause && cause == answerLate {
+	if x.cause == cause && (cause == answerLate || cause == serverRemoved) {
 		x.cause = nil
 		x.try.forgetContextLocked()
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/http1"
+	"github.com/outrigger-sidecar/outrigger/lb"
 )
 
 // switchProtocols joins the connections of both sides, if the server agreed to
@@ -27,19 +28,31 @@ func (a *attempt) switchProtocols() *failure {
 		a.exchange.result.Cancelled = true
 		return nil
 	}
-	r := &relay{
+	server := a.lease.Server()
+	t := &tunnel{server: server, removal: a.http.Removal, relay: &relay{
 		app: s.sock, backend: o.sock, home: a.home, aheadOfApp: s.in[s.used:], aheadOfBackend: o.data,
 		silence: a.http.Timeouts.Tunnel, clock: a.http.clock, sent: &a.http.Meter.Sent, received: &a.http.Meter.Received,
-	}
+		spared: func() bool { return a.http.lists(server) },
+	}}
 	a.report()
 	a.exchange.report(a.http.clock.Now())
-	done, ok := a.http.tunnels.add(r)
+	done, ok := a.http.tunnels.add(t)
 	if !ok {
 		return nil // draining
 	}
 	defer done()
-	_ = r.run()
+	if a.http.Removal.ends() && !a.http.lists(server) { // removed while it agreed
+		t.removed(server)
+	}
+	_ = t.run()
 	return nil
+}
+
+// tunnel is an upgraded connection.
+type tunnel struct {
+	*relay
+	server  *lb.Server
+	removal Removal
 }
 
 // unwatch has the exchange go on without its times: a tunnel has its own, and

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/proxyproto"
@@ -22,6 +23,13 @@ type visit struct {
 	alarm socket.Alarm      // of what comes before bytes flow
 	start time.Duration     // by the clock
 	told  Visit             // as far as it is known
+	done  func()            // says that it is over; nil: it never was under way
+
+	backend *socket.Conn // nil before there is one
+	lease   lb.Lease     // of it
+	failed  *failure     // nil: it has not
+	ways    atomic.Int32 // directions in which bytes flow
+	fault   atomic.Pointer[any]
 
 	mu     sync.Mutex
 	phase  phase
@@ -38,13 +46,6 @@ func newVisit(t *TCP, app *socket.Conn) *visit {
 		tcp: t, app: app, start: t.clock.Now(), told: Visit{Result: Result{GRPC: -1}},
 		who: proxyproto.Header{Source: addrPort(conn.RemoteAddr()), Destination: addrPort(conn.LocalAddr())},
 	}
-}
-
-// fail notes that the visit failed.
-func (v *visit) fail(f *failure) {
-	v.tcp.Meter.Errors.Add(1)
-	v.tcp.Meter.fail(f.kind)
-	v.told.Error = string(f.kind)
 }
 
 // report tells how the visit went.
@@ -146,21 +147,49 @@ func (v *visit) left(ctx context.Context) bool {
 	return v.told.Cancelled || errors.Is(cause, errCut)
 }
 
-// serve sees the visit through.
-func (v *visit) serve() *failure {
+// serve connects the visit to a backend, and has bytes flow. If it cannot, it
+// says why in failed.
+func (v *visit) serve() (flows bool) {
 	v.tcp.clock.Add(&v.alarm, v.ring)
-	defer v.tcp.clock.Remove(&v.alarm)
-	defer v.app.Close()
-	if f := v.greet(); f != nil {
-		return f
+	if v.failed = v.greet(); v.failed != nil {
+		return false
 	}
 	v.tcp.budget.deposit()
-	return v.forward()
+	v.failed = v.forward()
+	return v.backend != nil && v.carry()
+}
+
+// leave ends the visit, and deals with a fault of this program.
+func (v *visit) leave(fault any) {
+	t, m := v.tcp, v.tcp.Meter
+	if v.backend != nil {
+		v.backend.Close()
+		m.Backends.Add(-1)
+	}
+	v.lease.Release()
+	v.app.Close()
+	t.clock.Remove(&v.alarm)
+	if fault != nil {
+		t.reportFault(fault)
+		v.failed = ourFault
+	}
+	if v.failed != nil {
+		m.Errors.Add(1)
+		m.fail(v.failed.kind)
+		v.told.Error = string(v.failed.kind)
+	}
+	v.report()
+	if v.done != nil {
+		v.done()
+	}
+	m.Requests.Add(1)
+	m.Connections.Add(-1)
+	m.Active.Add(-1)
+	t.door.leave()
 }
 
 // forward connects to one backend after another until one takes the
-// connection, and then carries bytes until both sides are done. No byte of the
-// app's leaves before, so that all may be tried.
+// connection. No byte of the app's leaves before, so that all may be tried.
 func (v *visit) forward() *failure {
 	var (
 		t     = v.tcp
@@ -174,8 +203,8 @@ func (v *visit) forward() *failure {
 		}
 		ctx, end := v.attempt()
 		v.enter(queue, 0)
-		lease, err := t.Balancer.Acquire(ctx, query)
-		if err != nil {
+		var err error
+		if v.lease, err = t.Balancer.Acquire(ctx, query); err != nil {
 			defer end()
 			switch {
 			case v.left(ctx):
@@ -189,27 +218,27 @@ func (v *visit) forward() *failure {
 		if last != nil {
 			t.Meter.retry(last.kind)
 		}
-		backend, took, f := v.connect(ctx, lease.Server())
+		backend, took, f := v.connect(ctx, v.lease.Server())
 		over := v.left(ctx)
 		end()
 		if f == nil {
 			t.Meter.Took.Add(took)
-			lease.Record(took)
-			f = v.carry(backend, lease.Server())
-			lease.Release()
-			return f
+			v.lease.Record(took)
+			t.Meter.Backends.Add(1)
+			v.backend = backend
+			return nil
 		}
 		if !f.blameless && !over {
-			lease.Fail(f)
+			v.lease.Fail(f)
 		}
-		lease.Release()
+		v.lease.Release()
 		if over {
 			return nil
 		}
 		if last = f; n >= t.Retry.Max {
 			return last
 		}
-		query.Tried = append(query.Tried, lease.Server().ID)
+		query.Tried = append(query.Tried, v.lease.Server().ID)
 	}
 }
 
@@ -249,47 +278,4 @@ func (v *visit) dial(ctx context.Context, address string) (net.Conn, error) {
 		return nil, err // and no *tls.Conn that is nil
 	}
 	return secured, nil
-}
-
-func (v *visit) carry(backend *socket.Conn, server *lb.Server) *failure {
-	t := v.tcp
-	t.Meter.Backends.Add(1)
-	defer t.Meter.Backends.Add(-1)
-	defer backend.Close()
-	r := &relay{
-		app: v.app, backend: backend, aheadOfApp: v.ahead, silence: t.Timeouts.Tunnel, clock: t.clock,
-		sent: &t.Meter.Sent, received: &t.Meter.Received,
-		spared: func() bool { return t.lists(server) },
-	}
-	if !v.begin(r, server) {
-		return nil
-	}
-	err := r.run()
-	v.told.Received, v.told.Sent = r.fromApp, r.toApp
-	switch {
-	case errors.Is(err, errSilent):
-		return &failure{kind: IdleTimeout, err: err}
-	case errors.Is(err, errDismissed):
-		return nil // as was wanted
-	case err != nil && t.TLS.Rejected(server.Address, err) != nil:
-		return &failure{kind: TLS, err: err}
-	case err != nil:
-		// Who hears of an end in place of a reset takes what it got for all.
-		v.app.BreakOnClose()
-		backend.BreakOnClose()
-		return &failure{kind: Reset, err: err}
-	}
-	return nil
-}
-
-// begin lets r be cut and dismissed; it is false after a drain.
-func (v *visit) begin(r *relay, server *lb.Server) bool {
-	v.mu.Lock()
-	v.server, v.relay, v.stop = server, r, nil
-	over := v.over
-	v.mu.Unlock()
-	if v.tcp.Removal.Mode != Keep && !v.tcp.lists(server) { // removed while it connected
-		v.removed(server)
-	}
-	return !over
 }

@@ -24,7 +24,7 @@ func runIdle(ctx context.Context, p Plan, tree proc.Tree) (result Result, err er
 	r.phase.Store(measuring)
 	const openers = 32
 	r.cold.Store(openers)
-	tallies, held := make([]*tally, openers), make([][]*keepAlive, openers)
+	tallies, held := make([]*tally, openers), make([][]holder, openers)
 	var wg sync.WaitGroup
 	for o := range openers {
 		tallies[o] = &tally{run: r}
@@ -51,9 +51,23 @@ func runIdle(ctx context.Context, p Plan, tree proc.Tree) (result Result, err er
 	return result, result.collect(tallies, tree)
 }
 
+// holder can be held for long, when it has shed what it needs for exchanges.
+type holder interface {
+	exchanger
+	shed()
+}
+
+func (k *keepAlive) shed() { k.buf, k.requests = nil, nil }
+
+func (s *stream) shed() { s.buf, s.ask = nil, nil }
+
 // hold opens a connection and makes a request; nil where that fails.
-func (r *run) hold(i int, t *tally) *keepAlive {
-	k := newKeepAlive(r.plan.Targets[i%len(r.plan.Targets)], i, r.plan)
+func (r *run) hold(i int, t *tally) holder {
+	target := r.plan.Targets[i%len(r.plan.Targets)]
+	var k holder = newKeepAlive(target, i, r.plan)
+	if r.plan.Kind == TCPIdle {
+		k = newStream(target, r.plan)
+	}
 	began := r.now()
 	if err := k.open(r.deadline); err != nil {
 		t.fail(err)
@@ -69,6 +83,6 @@ func (r *run) hold(i int, t *tally) *keepAlive {
 		return nil
 	}
 	t.done(r.now() - began)
-	k.buf, k.requests = nil, nil
+	k.shed()
 	return k
 }

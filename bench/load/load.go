@@ -27,7 +27,11 @@ const (
 	TCPClose Kind = "tcp-close"
 	H2C      Kind = "h2c"  // gRPC calls
 	Idle     Kind = "idle" // connections with one HTTP request each, and then silence
+	TCPIdle  Kind = "tcp-idle"
 )
+
+// Idles tells whether connections are opened to be silent.
+func (k Kind) Idles() bool { return k == Idle || k == TCPIdle }
 
 // Plan says what to play.
 type Plan struct {
@@ -67,7 +71,7 @@ func Run(ctx context.Context, p Plan) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if p.Kind == Idle {
+	if p.Kind.Idles() {
 		return runIdle(ctx, p, tree)
 	}
 	if err := tree.ResetPeak(); err != nil {

@@ -55,11 +55,12 @@ func TestEveryKind(t *testing.T) {
 		{Kind: TCPClose, Connections: 3, Ask: 1024, Answer: 1024},
 		{Kind: H2C, Connections: 2, Streams: 4},
 		{Kind: Idle, Connections: 100, Answer: 1024},
+		{Kind: TCPIdle, Connections: 100, Ask: 1024, Answer: 1024},
 	} {
 		t.Run(string(p.Kind), func(t *testing.T) {
 			for _, b := range both {
 				switch p.Kind {
-				case TCP, TCPClose:
+				case TCP, TCPClose, TCPIdle:
 					p.Targets = append(p.Targets, b.TCP)
 				case H2C:
 					p.Targets = append(p.Targets, b.H2C)
@@ -75,7 +76,7 @@ func TestEveryKind(t *testing.T) {
 			if r.Requests == 0 || r.Errors > 0 || r.Error != "" || r.P50 <= 0 || r.P99 < r.P50 || r.Elapsed < short {
 				t.Errorf("%+v", r)
 			}
-			if p.Kind == Idle && r.Requests != 100 {
+			if p.Kind.Idles() && r.Requests != 100 {
 				t.Errorf("%d connections of 100", r.Requests)
 			}
 		})
@@ -112,7 +113,7 @@ func TestErrorsAreSeen(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.Close()
-		for _, kind := range []Kind{HTTP, Close, TCP, TCPClose, H2C, Idle} {
+		for _, kind := range []Kind{HTTP, Close, TCP, TCPClose, H2C, Idle, TCPIdle} {
 			r, err := Run(t.Context(), Plan{Kind: kind, Targets: []string{l.Addr().String()}, Connections: 2, Streams: 1, Ask: 8, Duration: short})
 			if err != nil || r.Errors == 0 || r.Requests > 0 {
 				t.Errorf("%s: %+v, %v", kind, r, err)

@@ -23,8 +23,9 @@ type ServerOptions struct {
 
 	// Refuse answers a request that must go no further, in place of the
 	// handler: one with a head that is too large or has too many fields, of
-	// which only a part is there, with 431, and CONNECT with 405. nil means an answer of the status
-	// alone.
+	// which only a part is there, with 431, and CONNECT with 405. Where such a
+	// head ends the connection the answer is out already, and that of Refuse
+	// goes nowhere. nil means an answer of the status alone.
 	Refuse func(s *ServerStream, status int, why error)
 }
 
@@ -184,8 +185,11 @@ func (v *Server) opened(b *block) error {
 		b.finishRequest()
 	}
 	switch {
-	case b.wrong != "" || b.endless:
+	case b.wrong != "":
 		return v.turnAway(b)
+	case b.endless:
+		v.sendAway(b, 431)
+		return nil
 	case b.large:
 		s.request.Major = 2
 		s.status, s.why = 431, errors.New(b.excess())
@@ -208,20 +212,28 @@ func (v *Server) opened(b *block) error {
 	return nil
 }
 
-// turnAway ends a stream that no handler gets to see: one that is malformed,
-// or whose head was so large that the connection ends with it.
+// turnAway ends a stream that no handler gets to see, as it is malformed.
 func (v *Server) turnAway(b *block) error {
 	v.past.add(b.id, true)
-	if b.wrong != "" {
-		if v.log != nil {
-			v.log(fault(ProtocolError, "%s", b.wrong))
-		}
-		v.reset(b.id, ProtocolError)
-	} else {
-		v.head(b.id, true, func(p []byte) []byte { return v.encoder.status(v.encoder.begin(p), 431) })
+	if v.log != nil {
+		v.log(fault(ProtocolError, "%s", b.wrong))
 	}
+	v.reset(b.id, ProtocolError)
 	v.recycle(b.server)
 	return v.rapid()
+}
+
+// sendAway answers a request whose head is so large that the connection ends
+// with it, which waits for nobody. Refuse gets to know it, for its books.
+func (v *Server) sendAway(b *block, status int) {
+	s := b.server
+	v.past.add(b.id, true)
+	v.head(b.id, true, func(p []byte) []byte { return v.encoder.status(v.encoder.begin(p), status) })
+	s.request.Major, s.request.Peer = 2, v.peer
+	s.status, s.why = status, errors.New(b.excess())
+	s.received, s.answered = true, true
+	v.handlers++
+	v.starting = append(v.starting, s)
 }
 
 func (v *Server) setting(s setting) error {

@@ -11,6 +11,8 @@ type ServerStream struct {
 	request message.Request
 	status  int // that the request must be refused with; 0: it need not
 	why     error
+	// The client has that status already, and nothing more can be said to it.
+	answered bool
 }
 
 // Request is the request's head, good until the handler returns. Its trailers
@@ -68,6 +70,9 @@ func (s *ServerStream) Interim(r *message.Response) error {
 func (s *ServerStream) Respond(r *message.Response, last bool) error {
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()
+	if s.answered {
+		return nil
+	}
 	if err := s.respond(r, last); err != nil {
 		return err
 	}
@@ -94,6 +99,9 @@ func (s *ServerStream) WriteBody(p []byte) error {
 	}
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()
+	if s.answered {
+		return nil
+	}
 	if err := s.send(p, false); err != nil {
 		return err
 	}
@@ -115,6 +123,9 @@ func (s *ServerStream) Flush() error {
 func (s *ServerStream) Finish(trailer *message.Header) error {
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()
+	if s.answered {
+		return nil
+	}
 	return s.complete(trailer)
 }
 

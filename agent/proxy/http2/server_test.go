@@ -219,7 +219,7 @@ func TestLargeHeads(t *testing.T) {
 	t.Run("much", func(t *testing.T) {
 		r := rawClient(t, address)
 		go long(r, 1, "x", strings.Repeat("\x80", 1<<20))
-		if status := r.status(1); status != "431" {
+		if status := r.status(1); status != "431" || <-refused != 431 {
 			t.Errorf("1 MiB: status %s", status)
 		}
 		r.away(EnhanceYourCalm)
@@ -231,7 +231,7 @@ func TestLargeHeads(t *testing.T) {
 			for r.WriteContinuation(1, false, bytes.Repeat([]byte("\x00\x01x\x01y"), 3000)) == nil {
 			}
 		}()
-		if status := r.status(1); status != "431" {
+		if status := r.status(1); status != "431" || <-refused != 431 {
 			t.Errorf("status %s", status)
 		}
 		r.away(EnhanceYourCalm)

@@ -68,7 +68,7 @@ func (v *Server) recycle(s *ServerStream) {
 	}
 	s.renew()
 	s.request.Reset()
-	s.status, s.why = 0, nil
+	s.status, s.why, s.answered = 0, nil, false
 	v.free = append(v.free, s)
 }
 

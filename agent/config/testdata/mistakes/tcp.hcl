@@ -30,7 +30,6 @@ upstream "b" {
   accept_proxy = true
   trusted      = ["10.0.0.0/8"]
   send_proxy   = "v1"
-  on_remove    = "close"
   remove_grace = "1s"
   consul { service = "b" }
 }
