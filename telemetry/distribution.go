@@ -37,7 +37,7 @@ type distribution struct {
 type recording struct {
 	bounds  []time.Duration         // upper, inclusive, of all buckets but the last
 	seconds []float64               // the same
-	keeps   exemplar.Filter         // tells which measurements are fit for exemplars
+	keeps   exemplars               // measurements to be told of
 	sdk     metric.Float64Histogram // to record into instead; nil: none
 }
 
@@ -49,15 +49,19 @@ func newRecording(seconds []float64) *recording {
 	return r
 }
 
+// exemplars are the measurements that may be kept as such: those in a recorded
+// span, and the others.
+type exemplars struct{ recorded, others bool }
+
 // exemplarFilter follows OTEL_METRICS_EXEMPLAR_FILTER, as the SDK does.
-func exemplarFilter() exemplar.Filter {
+func exemplarFilter() exemplars {
 	switch variable("OTEL_METRICS_EXEMPLAR_FILTER") {
 	case "always_on":
-		return exemplar.AlwaysOnFilter
+		return exemplars{true, true}
 	case "always_off":
-		return exemplar.AlwaysOffFilter
+		return exemplars{}
 	}
-	return exemplar.TraceBasedFilter
+	return exemplars{recorded: true}
 }
 
 func (r *recording) distribution(attrs ...attribute.KeyValue) *distribution {
@@ -74,11 +78,11 @@ func (r *recording) distribution(attrs ...attribute.KeyValue) *distribution {
 	}
 }
 
-// add records one duration. With a sampled span in ctx it may become an
-// exemplar.
-func (d *distribution) add(ctx context.Context, lane int, took time.Duration) {
+// add records one duration. It may become an exemplar, of the span if that is
+// recorded.
+func (d *distribution) add(of *span, lane int, took time.Duration) {
 	if d.sdk != nil {
-		d.sdk.Record(ctx, took.Seconds(), d.options...)
+		d.sdk.Record(of.measured(), took.Seconds(), d.options...)
 		return
 	}
 	bucket := 0
@@ -88,8 +92,11 @@ func (d *distribution) add(ctx context.Context, lane int, took time.Duration) {
 	cells := d.cells[lane*d.stride:]
 	cells[1+bucket].Add(1)
 	cells[0].Add(int64(took))
-	if d.keeps(ctx) {
-		d.exemplars.Offer(ctx, time.Now(), exemplar.NewValue(took.Seconds()), nil)
+	switch {
+	case of.recording && d.keeps.recorded:
+		d.exemplars.Offer(of.measured(), of.began.Add(took), exemplar.NewValue(took.Seconds()), nil)
+	case !of.recording && d.keeps.others:
+		d.exemplars.Offer(context.Background(), time.Now(), exemplar.NewValue(took.Seconds()), nil)
 	}
 }
 

@@ -99,10 +99,11 @@ func TestDelta(t *testing.T) {
 	if p, _ := read(); len(p) != 0 {
 		t.Fatalf("%v of nothing", p)
 	}
-	carry(o, request("GET", "http://web.local/", "traceparent", sampledParent), lasting(time.Second))
+	carry(o, request("GET", "http://web.local/", "traceparent", sampledParent), lasting(20*time.Millisecond))
+	time.Sleep(20 * time.Millisecond) // so that it is over by the clock too
 	carry(o, request("GET", "http://web.local/"), proxy.Result{Status: 404, Major: 1, GRPC: -1})
 	first, temporality := read()
-	if len(first) != 2 || first["200"].Count != 1 || first["200"].Sum != 1 || temporality != metricdata.DeltaTemporality || len(first["200"].Exemplars) != 1 {
+	if len(first) != 2 || first["200"].Count != 1 || first["200"].Sum != 0.02 || temporality != metricdata.DeltaTemporality || len(first["200"].Exemplars) != 1 {
 		t.Fatalf("%v: %+v", temporality, first)
 	}
 	carry(o, request("GET", "http://web.local/", "traceparent", unsampledParent), lasting(3*time.Second))
@@ -115,7 +116,7 @@ func TestDelta(t *testing.T) {
 	if third, _ := read(); len(third) != 0 {
 		t.Errorf("%+v is told twice", third)
 	}
-	if all := points(t, rig.collect(t), httpServerDuration); all["200"].Count != 2 || all["200"].Sum != 4 {
+	if all := points(t, rig.collect(t), httpServerDuration); all["200"].Count != 2 || math.Abs(all["200"].Sum-3.02) > 1e-9 {
 		t.Errorf("all: %+v", all)
 	}
 }

@@ -1,11 +1,8 @@
 package telemetry
 
 import (
-	"context"
 	"sync"
 	"sync/atomic"
-
-	oteltrace "go.opentelemetry.io/otel/trace"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
@@ -29,7 +26,7 @@ type exchange struct {
 	lane    int // of what is counted, which is each processor's own as the pool is
 	method  int
 	version int
-	trace   carriage
+	tells   bool // the trace's headers are ours to write; else the caller's pass as they are
 	span    span
 	first   attempt
 }
@@ -37,7 +34,6 @@ type exchange struct {
 // attempt is one try.
 type attempt struct {
 	*exchange
-	ctx  context.Context // of the span; nil without one
 	span span
 }
 
@@ -46,6 +42,7 @@ func (o *observer) Begin(r *message.Request) proxy.Exchange {
 	x, ok := o.resting.Get().(*exchange)
 	if !ok {
 		x = &exchange{observer: o, lane: int(o.made.Add(1) % lanes)}
+		x.span.context() // made once, before attempts beside each other ask for it
 	}
 	x.method, x.version = methodOf(r.Method), versionOf(r.Major, r.Minor)
 	o.upstream.serving.begin(x.lane, x.method)
@@ -66,7 +63,9 @@ func (x *exchange) Attempt(out *message.Request, server *lb.Server, number int, 
 	if number > 0 {
 		x.upstream.retry(reason)
 	}
-	x.trace.attempt(a, out, server, number, reason)
+	if x.tells {
+		x.tracing.attempt(a, out, server, number, reason)
+	}
 	return a
 }
 
@@ -84,14 +83,10 @@ type Traced interface {
 
 // Trace implements Traced.
 func (x *exchange) Trace() (trace [16]byte, span [8]byte) {
-	if x.trace.ctx == nil {
-		return x.trace.begun.trace, span
+	if x.span.recording {
+		span = x.span.id.SpanID()
 	}
-	s := oteltrace.SpanContextFromContext(x.trace.ctx)
-	if x.span.recorded() {
-		span = s.SpanID()
-	}
-	return s.TraceID(), span
+	return x.span.id.TraceID(), span
 }
 
 // retry counts a further attempt. The places after those of kinds are for one
@@ -114,10 +109,11 @@ func (a *attempt) End(r proxy.Result) {
 	sending := &a.upstream.sending
 	sending.end(a.lane, a.method)
 	if a.metrics {
-		sending.record(orBackground(a.ctx), a.lane, combine(a.method, versionOf(r.Major, 1), r.Status, f), r.Took)
+		sending.record(&a.span, a.lane, combine(a.method, versionOf(r.Major, 1), r.Status, f), r.Took)
 	}
-	if a.span.recorded() {
-		a.span.endAttempt(r, f)
+	if a.span.recording {
+		a.span.record.attemptEnd(r, f)
+		a.tracing.end(&a.span, r.Took, f)
 	}
 }
 
@@ -127,24 +123,15 @@ func (x *exchange) End(r proxy.Result) {
 	serving := &x.upstream.serving
 	serving.end(x.lane, x.method)
 	if x.metrics {
-		serving.record(orBackground(x.trace.ctx), x.lane, combine(x.method, x.version, r.Status, f), r.Took)
-		x.upstream.overhead.add(orBackground(x.trace.ctx), x.lane, r.Own)
+		serving.record(&x.span, x.lane, combine(x.method, x.version, r.Status, f), r.Took)
+		x.upstream.overhead.add(&x.span, x.lane, r.Own)
 	}
-	if x.span.recorded() {
-		x.span.endExchange(r, f)
+	if x.span.recording {
+		x.span.record.exchangeEnd(r, f)
+		x.tracing.end(&x.span, r.Took, f)
 	}
-	x.trace = carriage{}
+	x.tells, x.first.exchange = false, nil
 	x.span.forget()
-	x.first.exchange, x.first.ctx = nil, nil
 	x.first.span.forget()
 	x.resting.Put(x)
-}
-
-// orBackground is the context that a measurement is made in: with a sampled
-// span in it the histogram keeps the span as an exemplar.
-func orBackground(ctx context.Context) context.Context {
-	if ctx == nil {
-		return context.Background()
-	}
-	return ctx
 }

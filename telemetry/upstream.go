@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"sync"
@@ -55,8 +54,8 @@ func (f *flow) active(method int) (n int64, used bool) {
 }
 
 // record adds what one took.
-func (f *flow) record(ctx context.Context, lane int, c combination, took time.Duration) {
-	f.series.of(c).add(ctx, lane, took)
+func (f *flow) record(of *span, lane int, c combination, took time.Duration) {
+	f.series.of(c).add(of, lane, took)
 }
 
 // upstreams are those that observers were asked for, by name. There is no
