@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"context"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -30,6 +29,7 @@ type distribution struct {
 	cells     []atomic.Int64 // of each lane: the sum in ns, then the count of each bucket
 	stride    int            // from one lane to the next
 	exemplars *exemplar.HistogramReservoir
+	offered   []atomic.Int64        // of each bucket: when an exemplar was last, in ns of Unix time
 	options   []metric.RecordOption // for an SDK's histogram
 }
 
@@ -74,6 +74,7 @@ func (r *recording) distribution(attrs ...attribute.KeyValue) *distribution {
 		cells:      make([]atomic.Int64, lanes*stride),
 		stride:     stride,
 		exemplars:  exemplar.NewHistogramReservoir(r.seconds),
+		offered:    make([]atomic.Int64, len(r.bounds)+1),
 		options:    []metric.RecordOption{metric.WithAttributeSet(set)},
 	}
 }
@@ -94,9 +95,20 @@ func (d *distribution) add(of *span, lane int, took time.Duration) {
 	cells[0].Add(int64(took))
 	switch {
 	case of.recording && d.keeps.recorded:
-		d.exemplars.Offer(of.measured(), of.began.Add(took), exemplar.NewValue(took.Seconds()), nil)
+		d.offer(of, bucket, of.began.Add(took), took)
 	case !of.recording && d.keeps.others:
-		d.exemplars.Offer(context.Background(), time.Now(), exemplar.NewValue(took.Seconds()), nil)
+		d.offer(of, bucket, time.Now(), took)
+	}
+}
+
+// exemplarsEvery is how often a bucket is offered an exemplar, of which one is
+// shown for each time that the histogram is read.
+const exemplarsEvery = 10 * time.Millisecond
+
+func (d *distribution) offer(of *span, bucket int, now time.Time, took time.Duration) {
+	if at := now.UnixNano(); at-d.offered[bucket].Load() >= int64(exemplarsEvery) {
+		d.offered[bucket].Store(at)
+		d.exemplars.Offer(of.measured(), now, exemplar.NewValue(took.Seconds()), nil)
 	}
 }
 

@@ -10,7 +10,9 @@ import (
 	"time"
 
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/exemplar"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy"
 )
@@ -235,5 +237,28 @@ func TestRecordingAtOnce(t *testing.T) {
 	}
 	if want := 4 * each * (each - 1) / 2; count != 4*each || math.Abs(sum-float64(want)/1000) > 1e-6 {
 		t.Errorf("%d measurements of %v s, not %d ms", count, sum, want)
+	}
+}
+
+// A bucket takes an exemplar now and then, not with each measurement; what falls
+// into another is told of all the same.
+func TestExemplarsOfOneBucket(t *testing.T) {
+	d := newUpstreams("").get("web").overhead
+	began := time.Now()
+	for i, took := range []time.Duration{time.Millisecond - 2, time.Millisecond - 1, time.Second, time.Millisecond} {
+		s := &span{recording: true, began: began.Add(time.Duration(i/3) * exemplarsEvery), id: trace.NewSpanContext(trace.SpanContextConfig{
+			TraceID: newTraceID(), SpanID: trace.SpanID{byte(i) + 1}, TraceFlags: trace.FlagsSampled,
+		})}
+		d.add(s, 0, took)
+		var all []exemplar.Exemplar
+		d.exemplars.Collect(&all)
+		var spans []byte
+		for _, e := range all {
+			spans = append(spans, e.SpanID[0])
+		}
+		slices.Sort(spans)
+		if want := [][]byte{{1}, {1}, {1, 3}, {3, 4}}[i]; !slices.Equal(spans, want) {
+			t.Errorf("after %d: exemplars of %v, not %v", i+1, spans, want)
+		}
 	}
 }

@@ -12,9 +12,10 @@ import (
 // observer follows the requests of one upstream.
 type observer struct {
 	upstream *upstream
-	choosing Choosing // nil: not known
-	tracing  *tracing // nil: off
-	metrics  bool     // durations are recorded
+	choosing Choosing             // nil: not known
+	tracing  *tracing             // nil: off
+	shared   [len(methods)]shared // by its spans, of each method; empty without tracing
+	metrics  bool                 // durations are recorded
 	made     atomic.Uint32
 	resting  sync.Pool // of *exchange
 }

@@ -130,7 +130,10 @@ func (s *record) end(at time.Time, failed bool) {
 
 // string writes an attribute, as fit to be exported as text makes it.
 func (s *record) string(key attribute.Key, value string) {
-	value = s.limits.cut(text(value))
+	value = text(value)
+	if s.limits.length >= 0 {
+		value = s.limits.cut(value)
+	}
 	inner := 1 + protowire.SizeBytes(len(value))
 	if !s.attribute(key, inner) {
 		return
@@ -161,8 +164,26 @@ func (s *record) attribute(key attribute.Key, size int) bool {
 	}
 	s.given++
 	whole := 2 + len(key) + 1 + protowire.SizeBytes(size)
+	if whole < 0x80 { // as mostly: then all sizes take one byte
+		b := append(s.wire, tagAttribute, byte(whole), tagKey, byte(len(key)))
+		s.wire = append(append(b, key...), tagValue, byte(size))
+		return true
+	}
 	b := protowire.AppendVarint(append(s.wire, tagAttribute), uint64(whole))
 	b = append(append(b, tagKey, byte(len(key))), key...)
 	s.wire = protowire.AppendVarint(append(b, tagValue), uint64(size))
 	return true
+}
+
+// attributes are some that many spans share, written beforehand.
+type attributes struct {
+	wire           []byte
+	given, dropped int
+}
+
+// all writes attributes that were written under the same limits, before any
+// others.
+func (s *record) all(a attributes) {
+	s.wire = append(s.wire, a.wire...)
+	s.given, s.dropped = a.given, a.dropped
 }

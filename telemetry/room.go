@@ -2,7 +2,7 @@ package telemetry
 
 import "sync/atomic"
 
-// defaultQueue is how many spans or records wait for an exporter at most, by the
+// defaultQueue is how many log records wait for an exporter at most, by the
 // specification.
 const defaultQueue = 2048
 

@@ -135,8 +135,8 @@ func (c *choices) traces(config Traces, d destination) (b batching) {
 	}
 	c.file("traces.trust_incoming", strconv.FormatBool(config.TrustIncoming), "true")
 	c.env("traces.propagators", "OTEL_PROPAGATORS", "tracecontext", anything)
-	b.queue = c.count("traces.queue", "OTEL_BSP_MAX_QUEUE_SIZE", defaultQueue)
-	b.batch = min(b.queue, c.count("traces.batch", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", min(b.queue, 512)))
+	b.queue = c.count("traces.queue", "OTEL_BSP_MAX_QUEUE_SIZE", defaultSpanQueue)
+	b.batch = min(b.queue, c.count("traces.batch", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", min(b.queue, defaultSpanBatch)))
 	b.delay = c.duration("traces.delay", "OTEL_BSP_SCHEDULE_DELAY", 5*time.Second)
 	b.timeout = c.duration("traces.export_timeout", "OTEL_BSP_EXPORT_TIMEOUT", 30*time.Second)
 	return b

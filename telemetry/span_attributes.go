@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy"
@@ -20,10 +21,31 @@ func spanName(method int) string {
 	return methods[method]
 }
 
+// shared is what all spans of an upstream's requests by one method begin with.
+type shared struct{ server, client attributes }
+
+// newShared is that of each method.
+func newShared(l spanLimits, upstream string) (all [len(methods)]shared) {
+	for method, name := range methods {
+		write := func(more attribute.Key, value string) attributes {
+			r := record{limits: l}
+			r.string(semconv.HTTPRequestMethodKey, name)
+			r.string(keyUpstream, upstream)
+			r.string(more, value)
+			return attributes{r.wire, r.given, r.dropped}
+		}
+		all[method] = shared{
+			server: write(semconv.URLSchemeKey, "http"),
+			client: write(semconv.ServicePeerNameKey, upstream),
+		}
+	}
+	return all
+}
+
 // exchange describes a request from the app.
 func (s *record) exchange(x *exchange, r *message.Request) {
-	s.request(x.observer, x.method, r)
-	s.string(semconv.URLSchemeKey, "http")
+	s.all(x.shared[x.method].server)
+	s.request(x.method, r)
 	s.string(semconv.URLPathKey, view(r.Path()))
 	if x.version != 0 { // it could not be understood
 		s.string(semconv.NetworkProtocolVersionKey, versions[x.version])
@@ -48,10 +70,10 @@ func (s *record) exchange(x *exchange, r *message.Request) {
 
 // attempt describes a try at a backend.
 func (s *record) attempt(a *attempt, out *message.Request, server *lb.Server, number int, reason string) {
-	s.request(a.observer, a.method, out)
+	s.all(a.shared[a.method].client)
+	s.request(a.method, out)
 	s.scratch = appendRedacted(s.scratch[:0], out)
 	s.string(semconv.URLFullKey, view(s.scratch))
-	s.string(semconv.ServicePeerNameKey, a.upstream.name)
 	s.server(view(out.Authority))
 	if number > 0 {
 		s.int(semconv.HTTPRequestResendCountKey, number)
@@ -91,9 +113,7 @@ func (s *record) choice(c Choosing, server *lb.Server) {
 }
 
 // request tells what the spans of a request and of its attempts share.
-func (s *record) request(o *observer, method int, r *message.Request) {
-	s.string(semconv.HTTPRequestMethodKey, methods[method])
-	s.string(keyUpstream, o.upstream.name)
+func (s *record) request(method int, r *message.Request) {
 	if method == otherMethod && len(r.Method) > 0 {
 		s.string(semconv.HTTPRequestMethodOriginalKey, view(r.Method))
 	}

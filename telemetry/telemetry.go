@@ -199,7 +199,11 @@ func (t *Telemetry) Observer(upstream string, c Choosing) proxy.Observer {
 	if t.tracing == nil && t.metrics == nil {
 		return proxy.Unobserved{}
 	}
-	return &observer{upstream: t.upstreams.get(upstream), choosing: c, tracing: t.tracing, metrics: t.metrics != nil}
+	o := &observer{upstream: t.upstreams.get(upstream), choosing: c, tracing: t.tracing, metrics: t.metrics != nil}
+	if t.tracing != nil {
+		o.shared = newShared(t.tracing.limits, upstream)
+	}
+	return o
 }
 
 // HealthCheck records a probe of one of an upstream's backends: its kind, such
