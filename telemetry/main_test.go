@@ -132,6 +132,13 @@ func (m *memorySpans) GetSpans() tracetest.SpanStubs {
 	return slices.Clone(m.all)
 }
 
+// forget keeps nothing of what was exported.
+func (m *memorySpans) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.all = nil
+}
+
 // memoryLogs keeps log records.
 type memoryLogs struct {
 	mu  sync.Mutex

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/outrigger-sidecar/outrigger/agent/proxy"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
 	"github.com/outrigger-sidecar/outrigger/lb"
@@ -29,6 +31,7 @@ type exchange struct {
 	version int
 	tells   bool // the trace's headers are ours to write; else the caller's pass as they are
 	span    span
+	link    trace.SpanContext // the caller's span, where a trace of our own took its place
 	first   attempt
 }
 

@@ -76,6 +76,16 @@ func (p propagator) extract(h *message.Header, onlySampled bool) trace.SpanConte
 	return caller.context(states)
 }
 
+// CallersTrace is the trace that a request belongs to by its traceparent, for
+// those who have no Traced to ask; zero where there is none.
+func CallersTrace(h *message.Header) [16]byte {
+	if value, one := only(h, message.Traceparent); one {
+		p, _ := parseTraceparent(value)
+		return p.trace
+	}
+	return [16]byte{}
+}
+
 // only is the value of a field that must occur once.
 func only(h *message.Header, n message.Name) (value []byte, one bool) {
 	for f := range h.All() {

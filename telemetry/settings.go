@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"cmp"
 	"maps"
 	"net/url"
 	"slices"
@@ -134,6 +135,8 @@ func (c *choices) traces(config Traces, d destination) (b batching) {
 		c.file("traces.sample_ratio", ratio, "1")
 	}
 	c.file("traces.trust_incoming", strconv.FormatBool(config.TrustIncoming), "true")
+	c.file("traces.mode", cmp.Or(config.Mode, modeHop), modeHop)
+	c.file("traces.span_name", cmp.Or(config.SpanName, spanNameSemconv), spanNameSemconv)
 	c.env("traces.propagators", "OTEL_PROPAGATORS", "tracecontext", anything)
 	b.queue = c.count("traces.queue", "OTEL_BSP_MAX_QUEUE_SIZE", defaultSpanQueue)
 	b.batch = min(b.queue, c.count("traces.batch", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", min(b.queue, defaultSpanBatch)))

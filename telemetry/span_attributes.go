@@ -13,28 +13,38 @@ import (
 	"github.com/outrigger-sidecar/outrigger/lb/health"
 )
 
-// spanName is the method, for a path has no end of values.
-func spanName(method int) string {
+// spanName is the method, for a path has no end of values, and the upstream's
+// name where that is wanted.
+func (t *tracing) spanName(method int, upstream string) string {
+	name := methods[method]
 	if method == otherMethod {
-		return "HTTP"
+		name = "HTTP"
 	}
-	return methods[method]
+	if t.byUpstream {
+		name += " " + text(upstream)
+	}
+	return name
 }
 
-// shared is what all spans of an upstream's requests by one method begin with.
-type shared struct{ server, client attributes }
+// shared is what the spans of an upstream's requests by one method have in
+// common.
+type shared struct {
+	name           string
+	server, client attributes // that they begin with
+}
 
-// newShared is that of each method.
-func newShared(l spanLimits, upstream string) (all [len(methods)]shared) {
+// shared is that of each method.
+func (t *tracing) shared(upstream string) (all [len(methods)]shared) {
 	for method, name := range methods {
 		write := func(more attribute.Key, value string) attributes {
-			r := record{limits: l}
+			r := record{limits: t.limits}
 			r.string(semconv.HTTPRequestMethodKey, name)
 			r.string(keyUpstream, upstream)
 			r.string(more, value)
 			return attributes{r.wire, r.given, r.dropped}
 		}
 		all[method] = shared{
+			name:   t.spanName(method, upstream),
 			server: write(semconv.URLSchemeKey, "http"),
 			client: write(semconv.ServicePeerNameKey, upstream),
 		}

@@ -179,7 +179,10 @@ func (t *Telemetry) trace(c Config) {
 	if err != nil {
 		t.report.Handle(err)
 	}
-	t.tracing = &tracing{sampling: decide, propagator: carry, trust: c.Traces.TrustIncoming, limits: newSpanLimits(), processors: t.processors}
+	t.tracing = &tracing{
+		sampling: decide, propagator: carry, trust: c.Traces.TrustIncoming, limits: newSpanLimits(), processors: t.processors,
+		attemptsOnly: c.Traces.Mode == modeClient, byUpstream: c.Traces.SpanName == spanNameUpstream,
+	}
 }
 
 // Choosing tells how an upstream chooses backends, at the moment. It is asked
@@ -201,7 +204,7 @@ func (t *Telemetry) Observer(upstream string, c Choosing) proxy.Observer {
 	}
 	o := &observer{upstream: t.upstreams.get(upstream), choosing: c, tracing: t.tracing, metrics: t.metrics != nil}
 	if t.tracing != nil {
-		o.shared = newShared(t.tracing.limits, upstream)
+		o.shared = t.tracing.shared(upstream)
 	}
 	return o
 }

@@ -14,9 +14,11 @@ import (
 type tracing struct {
 	sampling
 	propagator
-	trust      bool // a caller's span becomes the parent
-	limits     spanLimits
-	processors []spanProcessor
+	trust        bool // a caller's span becomes the parent
+	attemptsOnly bool // there is no span of an exchange: those of attempts have its place
+	byUpstream   bool // spans are called by the upstream too
+	limits       spanLimits
+	processors   []spanProcessor
 }
 
 // begin decides on x's trace by the caller's headers.
@@ -46,19 +48,27 @@ func (t *tracing) begin(x *exchange, r *message.Request) {
 		x.span.id = parent.WithSpanID(newSpanID()).WithRemote(false)
 		return
 	}
-	t.start(&x.span, parent, tracepb.Span_SPAN_KIND_SERVER, spanName(x.method), time.Now())
-	if !t.trust && caller.IsValid() {
-		x.span.record.link(caller)
+	if !t.trust {
+		x.link = caller
 	}
+	if t.attemptsOnly {
+		x.span.id = parent
+		return
+	}
+	t.start(&x.span, parent, x.link, tracepb.Span_SPAN_KIND_SERVER, x.shared[x.method].name, time.Now())
 	x.span.record.exchange(x, r)
 }
 
-// start starts s, as a child of the parent where that has a span.
-func (t *tracing) start(s *span, parent trace.SpanContext, kind tracepb.Span_SpanKind, name string, at time.Time) {
+// start starts s, as a child of the parent where that has a span, and with the
+// link where it is one.
+func (t *tracing) start(s *span, parent, link trace.SpanContext, kind tracepb.Span_SpanKind, name string, at time.Time) {
 	s.id = parent.WithSpanID(newSpanID()).WithRemote(false)
 	s.recording, s.began = true, at
 	s.record.reset(t.limits)
 	s.record.begin(s.id, parent, kind, name, at)
+	if link.IsValid() {
+		s.record.link(link)
+	}
 }
 
 // end ends s, which took as long as the metrics have it, and hands it on.
@@ -69,16 +79,21 @@ func (t *tracing) end(s *span, took time.Duration, f failure) {
 	}
 }
 
-// attempt starts a's span, if the exchange has one, and writes the headers
+// attempt starts a's span, if the exchange is recorded, and writes the headers
 // that carry the trace.
 func (t *tracing) attempt(a *attempt, out *message.Request, server *lb.Server, number int, reason string) {
-	goesOn := &a.exchange.span
-	if goesOn.recording {
+	goesOn, client := &a.exchange.span, &a.span
+	switch {
+	case goesOn.recording:
 		// By the clock that nobody sets, so that no child begins before its parent.
 		now := goesOn.began.Add(time.Since(goesOn.began))
-		t.start(&a.span, goesOn.id, tracepb.Span_SPAN_KIND_CLIENT, spanName(a.method), now)
-		a.span.record.attempt(a, out, server, number, reason)
-		goesOn = &a.span
+		t.start(client, goesOn.id, trace.SpanContext{}, tracepb.Span_SPAN_KIND_CLIENT, a.shared[a.method].name, now)
+	case t.attemptsOnly && goesOn.id.IsSampled():
+		t.start(client, goesOn.id, a.link, tracepb.Span_SPAN_KIND_CLIENT, a.shared[a.method].name, time.Now())
+	}
+	if client.recording {
+		client.record.attempt(a, out, server, number, reason)
+		goesOn = client
 	}
 	t.inject(goesOn, &out.Header)
 }

@@ -42,6 +42,8 @@ telemetry {
     timeout        = "11s"
     sample_ratio   = 0.25
     trust_incoming = false
+    mode           = "client"
+    span_name      = "upstream"
     tls {
       ca_file              = "t-ca.pem"
       cert_file            = "t-cert.pem"
