@@ -13,12 +13,12 @@ import (
 // a context, which is made once and is good for all spans that lie here one
 // after the other: neither keeps it.
 type span struct {
-	noop.Span
-	id        trace.SpanContext // zero: no trace
 	recording bool              // the record is to be sent
+	id        trace.SpanContext // zero: no trace
 	began     time.Time
 	record    record
 	ctx       context.Context // holds the span; nil until somebody asks
+	noop.Span
 }
 
 // SpanContext implements trace.Span.
