@@ -95,7 +95,7 @@ func BenchmarkDistribution(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		mine := int(lane.Add(1) % lanes)
 		for pb.Next() {
-			s.of(combine(0, 2, 200, noFailure)).add(new(span), mine, 3*time.Millisecond)
+			s.of(combine(0, 2, 200, noFailure)).add(nil, mine, 3*time.Millisecond)
 		}
 	})
 }

@@ -79,8 +79,8 @@ func (r *recording) distribution(attrs ...attribute.KeyValue) *distribution {
 	}
 }
 
-// add records one duration. It may become an exemplar, of the span if that is
-// recorded.
+// add records one duration. It may become an exemplar, of the span if there is
+// one that is recorded and has ended; nil is none.
 func (d *distribution) add(of *span, lane int, took time.Duration) {
 	if d.sdk != nil {
 		d.sdk.Record(of.measured(), took.Seconds(), d.options...)
@@ -94,9 +94,9 @@ func (d *distribution) add(of *span, lane int, took time.Duration) {
 	cells[1+bucket].Add(1)
 	cells[0].Add(int64(took))
 	switch {
-	case of.recording && d.keeps.recorded:
-		d.offer(of, bucket, of.began.Add(took), took)
-	case !of.recording && d.keeps.others:
+	case of.recorded() && d.keeps.recorded:
+		d.offer(of, bucket, of.ended, took)
+	case !of.recorded() && d.keeps.others:
 		d.offer(of, bucket, time.Now(), took)
 	}
 }

@@ -249,6 +249,7 @@ func TestExemplarsOfOneBucket(t *testing.T) {
 		s := &span{recording: true, began: began.Add(time.Duration(i/3) * exemplarsEvery), id: trace.NewSpanContext(trace.SpanContextConfig{
 			TraceID: newTraceID(), SpanID: trace.SpanID{byte(i) + 1}, TraceFlags: trace.FlagsSampled,
 		})}
+		s.end(took)
 		d.add(s, 0, took)
 		var all []exemplar.Exemplar
 		d.exemplars.Collect(&all)

@@ -110,6 +110,7 @@ func (u *upstream) retry(cause string) {
 // End implements proxy.Attempt.
 func (a *attempt) End(r proxy.Result) {
 	f := ofAttempt(r)
+	a.span.end(r.Took)
 	sending := &a.upstream.sending
 	sending.end(a.lane, a.method)
 	if a.metrics {
@@ -117,13 +118,14 @@ func (a *attempt) End(r proxy.Result) {
 	}
 	if a.span.recording {
 		a.span.record.attemptEnd(r, f)
-		a.tracing.end(&a.span, r.Took, f)
+		a.tracing.send(&a.span, f)
 	}
 }
 
 // End implements proxy.Exchange.
 func (x *exchange) End(r proxy.Result) {
 	f := ofExchange(r)
+	x.span.end(r.Took)
 	serving := &x.upstream.serving
 	serving.end(x.lane, x.method)
 	if x.metrics {
@@ -132,7 +134,7 @@ func (x *exchange) End(r proxy.Result) {
 	}
 	if x.span.recording {
 		x.span.record.exchangeEnd(r, f)
-		x.tracing.end(&x.span, r.Took, f)
+		x.tracing.send(&x.span, f)
 	}
 	x.tells, x.first.exchange = false, nil
 	x.span.forget()

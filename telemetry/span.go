@@ -16,6 +16,7 @@ type span struct {
 	recording bool              // the record is to be sent
 	id        trace.SpanContext // zero: no trace
 	began     time.Time
+	ended     time.Time         // of one that is recording
 	record    record
 	ctx       context.Context // holds the span; nil until somebody asks
 	noop.Span
@@ -35,13 +36,23 @@ func (s *span) context() context.Context {
 	return s.ctx
 }
 
+// recorded tells that there is a span, and that it is to be sent.
+func (s *span) recorded() bool { return s != nil && s.recording }
+
 // measured is the context that a measurement is made in: with a recorded span
 // in it the histogram keeps the span as an exemplar.
 func (s *span) measured() context.Context {
-	if !s.recording {
+	if !s.recorded() {
 		return context.Background()
 	}
 	return s.context()
+}
+
+// end notes when s ended: it took as long as the metrics have it.
+func (s *span) end(took time.Duration) {
+	if s.recording {
+		s.ended = s.began.Add(took)
+	}
 }
 
 // forget makes s none again, and keeps the room of its record.

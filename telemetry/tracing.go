@@ -71,9 +71,9 @@ func (t *tracing) start(s *span, parent, link trace.SpanContext, kind tracepb.Sp
 	}
 }
 
-// end ends s, which took as long as the metrics have it, and hands it on.
-func (t *tracing) end(s *span, took time.Duration, f failure) {
-	s.record.end(s.began.Add(took), f != noFailure)
+// send hands on s, which has ended.
+func (t *tracing) send(s *span, f failure) {
+	s.record.end(s.ended, f != noFailure)
 	for _, p := range t.processors {
 		p.put(s.record.wire)
 	}
