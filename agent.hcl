@@ -108,6 +108,10 @@ telemetry {
     interval    = "1m"         # between two pushes of otlp and stdout
     temporality = "cumulative" # of otlp: cumulative, delta, lowmemory
 
+    latency_buckets = []    # upper bounds for the durations of requests and attempts, such as ["1ms", "5ms", "25ms"]; [] is OpenTelemetry's, 5ms to 10s
+    body_size       = false # measures the sizes of bodies too: http.server.request.body.size and the like
+    backend_limit   = 256   # backends of an upstream with series of their own, 1 to 10000; the others are summed as _other
+
     tls {
       ca_file              = ""
       cert_file            = ""
@@ -139,22 +143,27 @@ telemetry {
     }
   }
 
-  # A line for each request. No request waits for it: what finds no room is
-  # dropped, and counted by outrigger.access_log.lines. Queries are never written,
-  # nor headers that hold credentials. SIGHUP opens the file again.
+  # A line for each request, and for each connection of tcp upstreams at its end.
+  # None waits for it: what finds no room is dropped, and counted by
+  # outrigger.access_log.lines. Queries are never written, nor headers that hold
+  # credentials. SIGHUP opens the file again.
   access_log {
     # off, json, common (that of NCSA's httpd), or a text in which {name} stands
     # for something of the request, such as "{method} {path} {status} {duration}".
     # There are time, time_common, client, method, path, protocol, status,
     # bytes_in, bytes_out, duration and upstream_time (in seconds), attempts,
     # upstream, backend, zone, outcome, error, trace_id, span_id,
-    # request_header:NAME and response_header:NAME; {{ and }} are braces.
+    # request_header:NAME and response_header:NAME; {{ and }} are braces. Of a
+    # connection, bytes are all that passed and upstream_time is that until a
+    # backend had taken it; the protocol is TCP, and what it has not is "-", or
+    # left out of json.
     format           = "off"
     output           = "stdout" # stdout, stderr or the path of a file
     sample           = 1        # share of requests that have a line, 0 to 1; by trace ID, as sample_ratio goes
     status           = []       # such as ["500-599"]: these have one whatever the share is
     min_duration     = "0s"     # and those that take so long, unless it is "0s"
     retried          = false    # and with true those that took several attempts
+    failed           = false    # and with true those whose outcome is failed
     request_headers  = []       # of json, such as ["User-Agent"]
     response_headers = []
     buffer           = "1MiB" # of lines that wait to be written; 4KiB to 64MiB

@@ -40,7 +40,7 @@ func (a *access) open(c config.AccessLog) (*accesslog.Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	filter := accesslog.Filter{Sample: c.Sample, MinDuration: c.MinDuration, Retried: c.Retried}
+	filter := accesslog.Filter{Sample: c.Sample, MinDuration: c.MinDuration, Retried: c.Retried, Failed: c.Failed}
 	for _, s := range c.Status {
 		filter.Statuses = append(filter.Statuses, accesslog.Statuses(s))
 	}
@@ -61,6 +61,13 @@ func (a *access) put(l *accesslog.Log) {
 	a.mu.Unlock()
 	if before != nil {
 		a.closing.Go(func() { a.close(before) })
+	}
+}
+
+// record writes a line into the log that is in force now, if there is one. That
+// may be closed just then, and another in its place.
+func (a *access) record(line func(*accesslog.Log) *accesslog.Entry) {
+	for log := a.current.Load(); log != nil && !log.Record(line(log)); log = a.current.Load() {
 	}
 }
 

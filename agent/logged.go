@@ -93,14 +93,11 @@ func (x *loggedExchange) Answer(r *message.Response) {
 	x.Exchange.Answer(r)
 }
 
-// End implements proxy.Exchange. The line goes into the log that is in force
-// now, if there is one; that may be closed just then, and another in its place.
+// End implements proxy.Exchange.
 func (x *loggedExchange) End(r proxy.Result) {
 	x.describe(r)
 	x.Exchange.End(r)
-	current := &x.to.access.current
-	for log := current.Load(); log != nil && !log.Record(x.line(log)); log = current.Load() {
-	}
+	x.to.access.record(x.line)
 	clear(x.asked)
 	clear(x.answered)
 	*x = loggedExchange{to: x.to, asked: x.asked[:0], answered: x.answered[:0], values: x.values[:0], client: x.client[:0]}

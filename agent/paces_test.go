@@ -75,6 +75,7 @@ func paces(t *testing.T) *paced {
 				protocol  = "http/protobuf"
 				endpoint  = %q
 				interval  = "50ms"
+				body_size = true
 			}
 			logs {
 				exporters   = ["otlp"]
@@ -163,6 +164,18 @@ func paces(t *testing.T) *paced {
 			protocol = "tcp"
 			server "good" { address = %q }
 		}
+		upstream "narrow" {
+			listen   = "127.0.0.1:0"
+			protocol = "tcp"
+			server "good" {
+				address         = %q
+				max_connections = 1
+			}
+			limits {
+				max_queue     = 1
+				queue_timeout = "10ms"
+			}
+		}
 		upstream "nobody" {
 			listen   = "127.0.0.1:0"
 			protocol = "tcp"
@@ -170,7 +183,7 @@ func paces(t *testing.T) *paced {
 		}`
 	access, good, dyingAddress := filepath.Join(t.TempDir(), "access.log"), backend(t, "good"), dying.address
 	configured := func(strategy string) config.Config {
-		return parse(t, format, server.address, to.url, to.url, to.url, access, good, strategy, first, second, good, dyingAddress, first, good)
+		return parse(t, format, server.address, to.url, to.url, to.url, access, good, strategy, first, second, good, dyingAddress, first, good, good)
 	}
 	log := new(logBuffer)
 	a := runLogging(t, configured("random"), log, hclog.NewInterceptLogger(&hclog.LoggerOptions{Level: hclog.Debug, Output: log, JSONFormat: true}))
@@ -200,6 +213,15 @@ func paces(t *testing.T) *paced {
 	}
 	carryTCP(t, a.Addresses()["tcp"])
 	carryTCP(t, a.Addresses()["nobody"])
+
+	// Who finds all places taken waits.
+	only, err := net.Dial("tcp", a.Addresses()["narrow"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the place is taken", func() bool { return a.upstream("narrow").balancer.Stats().Active == 1 })
+	carryTCP(t, a.Addresses()["narrow"])
+	only.Close()
 
 	// A circuit breaker opens, and closes again.
 	eventually(t, "the circuit is open", func() bool {

@@ -130,6 +130,7 @@ func telemetryConfig(c config.Config, build Build) telemetry.Config {
 		Metrics: telemetry.Metrics{
 			Exporter: exporterOf(c.Telemetry.Metrics.Exporter),
 			Interval: c.Telemetry.Metrics.Interval, Temporality: c.Telemetry.Metrics.Temporality,
+			LatencyBuckets: c.Telemetry.Metrics.LatencyBuckets, BodySize: c.Telemetry.Metrics.BodySize, BackendLimit: c.Telemetry.Metrics.BackendLimit,
 		},
 		Logs: telemetry.Logs{
 			Exporter: exporterOf(c.Telemetry.Logs.Exporter),

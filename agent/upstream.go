@@ -27,7 +27,7 @@ type upstream struct {
 	log      hclog.Logger
 	balancer *lb.Balancer
 	meter    *proxy.Meter
-	observer proxy.Observer
+	observer *logged
 	window   *window
 	tell     *telemetry.Telemetry
 	archive  *discovery.Archive // nil keeps no snapshots
@@ -91,6 +91,7 @@ func (a *Agent) newUpstream(c config.Upstream, zone string) (*upstream, error) {
 		Probe: func(_ *lb.Server, r health.Result) {
 			u.tell.HealthCheck(u.name, u.checkType(), r.Good, r.Took)
 		},
+		Waited: a.telemetry.Waits(c.Name),
 	}
 	u.balancer = lb.New(strategy, lb.WithHealth(healthOf(c.Health, u.tls)), lb.WithHooks(hooks), lb.WithShadow(shadow),
 		lb.WithPlacement(u.placement), lb.WithQueue(queueOf(c.Limits)), lb.WithScheduler(a.probes))
@@ -186,7 +187,7 @@ func (a *Agent) serve(u *upstream) {
 	options := proxyOptions(u.config)
 	options.TLS = u.secured()
 	options.Balancer, options.Observer, options.Meter, options.ErrorLog = u.balancer, u.observer, u.meter, a.errorLog
-	options.Memory, options.Descriptors, options.OnCircuit = a.memory, a.descriptors, u.circuitChanged
+	options.Memory, options.Descriptors, options.OnCircuit, options.OnVisit = a.memory, a.descriptors, u.circuitChanged, u.observer.visited
 	s := &serving{loan: u.listener.lend(), done: make(chan struct{})}
 	if u.config.Protocol == "tcp" {
 		s.server = proxy.NewTCP(options)

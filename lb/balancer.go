@@ -63,6 +63,7 @@ type Balancer struct {
 	running    atomic.Bool // Run is under way
 	clock      clock
 	random     func() uint64
+	makeshift  makeshift
 
 	mu          sync.Mutex
 	strategy    Strategy

@@ -1,6 +1,10 @@
 package lb
 
-import "github.com/outrigger-sidecar/outrigger/lb/health"
+import (
+	"time"
+
+	"github.com/outrigger-sidecar/outrigger/lb/health"
+)
 
 // Hooks let the owner of a balancer follow what happens in it. They are called
 // one at a time and in order, after the change is in force, by whichever
@@ -9,6 +13,10 @@ type Hooks struct {
 	Change func(Change)                               // a server's verdict changed
 	Panic  func(on bool, usable, known int)           // the pool was widened, or narrowed again
 	Probe  func(server *Server, result health.Result) // after each probe that was made
+
+	// Waited is called after each wait in the Queue, whatever it brought, unlike
+	// the others by the one who waited, at once and beside others.
+	Waited func(time.Duration)
 }
 
 // Change is a change of one server's verdict.

@@ -27,6 +27,7 @@ func (b *Balancer) rebuild() {
 	last := b.pool.Load()
 	next := b.arrange(levels, last, now)
 	next.known, next.panic, next.peerUp = len(members), decision.Panic, decision.PeerUp
+	b.markMakeshift(next)
 	if len(members) > 0 {
 		next.err = ErrNoHealthy
 	}

@@ -51,6 +51,9 @@ func (p Placement) rank(s *Server) int {
 	return 2*s.Priority + 1
 }
 
+// otherZone tells that a rank is of servers outside the own zone.
+func otherZone(rank int) bool { return rank&1 != 0 }
+
 // level is what there is of one tier.
 type level struct {
 	rank    int

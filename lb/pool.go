@@ -44,6 +44,7 @@ type tier struct {
 	picker     Picker
 	upTo       uint64 // its share of the requests and those before it, of 2^64-1
 	shadow     shadowTier
+	makeshift  *counter // of picks, where they are not as they should be; nil where they are
 }
 
 // pick chooses a candidate for q and takes a place on it. Where the tier whose

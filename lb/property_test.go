@@ -76,6 +76,8 @@ type model struct {
 	first  map[string]bool // those of the usable that get everything, if they can take it; nil where no tier does
 	held   []*held
 
+	panicked, crossZone int64 // leases given
+
 	shadow   string // the shadow strategy; "" for none
 	shadowed int64  // selections since it was set
 }
@@ -407,6 +409,12 @@ func (m *model) choose(t *rapid.T, tried []string, session *held) {
 	if m.shadow != "" {
 		m.shadowed++
 	}
+	switch zone := m.place.Zone; {
+	case m.b.Stats().Panic:
+		m.panicked++
+	case zone != "" && h.lease.Server().Zone != zone:
+		m.crossZone++
+	}
 	h.on = m.here[id]
 	h.on.active++
 	h.on.requests++
@@ -637,7 +645,7 @@ func (m *model) check(t *rapid.T) {
 	if len(all) != len(m.here)+len(m.gone) {
 		t.Fatalf("AllStats has %d servers; there are %d, and %d left not long ago", len(all), len(m.here), len(m.gone))
 	}
-	sum := lb.Stats{Servers: len(m.here), Usable: len(m.usable), Panic: m.b.Stats().Panic, Shadow: m.b.Stats().Shadow}
+	sum := lb.Stats{Servers: len(m.here), Usable: len(m.usable), Panic: m.b.Stats().Panic, Shadow: m.b.Stats().Shadow, Panicked: m.panicked, CrossZone: m.crossZone}
 	planned := 0.0
 	for i, st := range all {
 		var k *known

@@ -52,7 +52,7 @@ func (q *queue) set(to Queue) {
 
 // wait queues up for a place.
 func (b *Balancer) wait(ctx context.Context, query Query) (c, shadow *Candidate, err error) {
-	q, w := &b.queue, &waiter{query: query, ready: make(chan struct{})}
+	q, w, since := &b.queue, &waiter{query: query, ready: make(chan struct{})}, time.Now()
 	q.mu.Lock()
 	if len(q.waiters) >= int(q.length.Load()) {
 		q.refused++
@@ -80,6 +80,9 @@ func (b *Balancer) wait(ctx context.Context, query Query) (c, shadow *Candidate,
 		q.leave(w, context.Cause(ctx))
 	case <-late:
 		q.leave(w, fmt.Errorf("%w (%v)", ErrQueueTimeout, timeout))
+	}
+	if b.hooks.Waited != nil {
+		b.hooks.Waited(time.Since(since))
 	}
 	return w.candidate, w.shadow, w.err
 }

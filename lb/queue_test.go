@@ -247,3 +247,32 @@ func TestQueueBesideWhatTimeDemands(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// How long callers waited is told of those who did, whether they got a place
+// or not.
+func TestWaitsAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, leases := full(t, 1, Queue{Length: 2, Timeout: 3 * time.Second})
+		told := make(chan time.Duration, 10)
+		b.hooks.Waited = func(d time.Duration) { told <- d }
+		placed := waiting(t.Context(), b, Query{})
+		late := waiting(t.Context(), b, Query{})
+		if _, err := b.Acquire(t.Context(), Query{}); !errors.Is(err, ErrQueueFull) {
+			t.Error(err)
+		}
+		time.Sleep(2 * time.Second)
+		leases[0].Release()
+		o := <-placed
+		o.mustBe(t, "s0000")
+		if o := <-late; !errors.Is(o.err, ErrQueueTimeout) {
+			t.Error(o.err)
+		}
+		o.lease.Release()
+		if _, err := b.Acquire(t.Context(), Query{}); err != nil { // who need not wait
+			t.Error(err)
+		}
+		if placed, late := <-told, <-told; placed != 2*time.Second || late != 3*time.Second || len(told) > 0 {
+			t.Errorf("told of %v, %v and %d more", placed, late, len(told))
+		}
+	})
+}

@@ -55,6 +55,9 @@ func (p *pool) choose(q Query) (c, shadow *Candidate, err error) {
 	if c == nil {
 		return nil, nil, p.refusal(q)
 	}
+	if t.makeshift != nil {
+		t.makeshift.n.Add(1)
+	}
 	if t.shadow.picker != nil {
 		shadow = t.shadow.take(q, c)
 	}

@@ -52,6 +52,10 @@ type Stats struct {
 	Requests int64
 	Failures int64
 
+	// Of all leases ever given: those given in a panic, and of the others those
+	// on servers outside Placement.Zone.
+	Panicked, CrossZone int64
+
 	Waiting int   // callers of Acquire in the queue
 	Queued  int64 // that ever were
 	GaveUp  int64 // of those, without a place
@@ -99,6 +103,7 @@ func (b *Balancer) Stats() Stats {
 	p := b.pool.Load()
 	s := Stats{Servers: len(b.members), Usable: p.usable, Panic: p.panic, Shadow: b.shadowCount.stats(b.shadow)}
 	b.queue.stats(&s)
+	b.makeshift.stats(&s)
 	count := func(m *member) {
 		s.Active += m.load.out()
 		s.Requests += m.load.requests()

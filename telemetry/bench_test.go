@@ -89,13 +89,13 @@ func BenchmarkObserver(b *testing.B) {
 
 // BenchmarkDistribution is one duration alone, recorded on all processors.
 func BenchmarkDistribution(b *testing.B) {
-	s := newUpstreams("").get("web").serving.series
+	s := newUpstreams("", Metrics{}).get("web").serving.series
 	var lane atomic.Int64
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		mine := int(lane.Add(1) % lanes)
 		for pb.Next() {
-			s.of(combine(0, 2, 200, noFailure)).add(nil, mine, 3*time.Millisecond)
+			s.of(combine(0, 2, 200, noFailure)).add(nil, mine, &good)
 		}
 	})
 }

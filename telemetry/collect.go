@@ -22,6 +22,7 @@ type collector struct {
 	exports  *exports
 	tally    *tally
 	build    attribute.Set
+	backends int // of an upstream that have series of their own
 
 	mu     sync.Mutex // readers collect at once, and the ledger is one
 	ledger ledger
@@ -31,7 +32,7 @@ type collector struct {
 func (c *collector) collect(_ context.Context, to metric.Observer) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	o := observation{c.meters, to}
+	o := observation{c.meters, to, c.backends}
 	o.int(buildInfo, 1, c.build)
 	c.exports.observe(o)
 	if c.source == nil {
@@ -75,7 +76,7 @@ func (o observation) upstream(u Upstream, a *account, seen *upstream) {
 		}
 		o.limits(u, with)
 	}
-	listed, rest := a.book(u)
+	listed, rest := a.book(u, o.backends)
 	if rest != nil {
 		listed = append(listed, *rest)
 	}
@@ -85,12 +86,7 @@ func (o observation) upstream(u Upstream, a *account, seen *upstream) {
 	o.states(u, with)
 	o.int(ejections, a.ejections, with(labelReason.String(reasonFailuresInRow)))
 	o.int(ejections, a.dampings, with(labelReason.String(reasonFlapping)))
-	for strategy, n := range a.picked {
-		o.int(picks, n, with(labelStrategy.String(strategy), labelResult.String(outcomeOK)))
-	}
-	for strategy, n := range a.unpicked {
-		o.int(picks, n, with(labelStrategy.String(strategy), labelResult.String("none")))
-	}
+	o.picks(&a.picks, with)
 	o.queue(u, a, with)
 	o.shadow(u, a, with)
 	if u.Catalog != nil {
@@ -139,7 +135,9 @@ func (o observation) tcp(m *proxy.Meter, a *account, with labeller) {
 	}
 	o.int(tcpIO, m.Sent.Load(), with(semconv.NetworkIODirectionTransmit))
 	o.int(tcpIO, m.Received.Load(), with(semconv.NetworkIODirectionReceive))
-	o.int(retries, m.Retries.Load(), with()) // nobody tells why
+	for kind, n := range m.Retried() {
+		o.int(retries, n, with(labelReason.String(string(kind))))
+	}
 }
 
 func (o observation) backend(b backend, shadowed bool, with labeller) {
@@ -193,7 +191,7 @@ func (o observation) states(u Upstream, with labeller) {
 	counts := make(map[string]map[health.State]int64)
 	for i, s := range u.Servers {
 		zone := s.Server.Zone
-		if i >= backendLimit {
+		if i >= o.backends {
 			zone = otherBackends
 		}
 		if counts[zone] == nil {

@@ -38,7 +38,6 @@ func everything() []Upstream {
 	for _, m := range []*proxy.Meter{db} {
 		m.Requests.Store(10)
 		m.Active.Store(3)
-		m.Retries.Store(4)
 		m.Sent.Store(100)
 		m.Received.Store(200)
 	}
@@ -46,7 +45,7 @@ func everything() []Upstream {
 	ejected.Ejections, ejected.Dampings = 1, 2
 	return []Upstream{{
 		Name: "web", Strategy: "random", Protocol: "http", Meter: web, Breaker: true, Stats: lb.Stats{
-			Active: 2, Waiting: 1, Queued: 9, GaveUp: 3, Refused: 4,
+			Active: 2, Panicked: 3, CrossZone: 2, Waiting: 1, Queued: 9, GaveUp: 3, Refused: 4,
 			Shadow: lb.ShadowStats{Strategy: "first", Picks: 14, Agreed: 8, Unplaced: 1},
 		},
 		Imbalance: Imbalance{Picks: 1.5, ShadowPicks: 1.25, Load: 2, ShadowLoad: 1.75},
@@ -129,10 +128,14 @@ func TestCollect(t *testing.T) {
 			"outcome=failed,outrigger.backend.id=d,outrigger.backend.zone=z1,outrigger.upstream.name=db":  0,
 		},
 		picks: {
-			"result=ok,strategy=random,outrigger.upstream.name=web":       14,
-			"result=none,strategy=random,outrigger.upstream.name=web":     0,
-			"result=ok,strategy=round_robin,outrigger.upstream.name=db":   10,
-			"result=none,strategy=round_robin,outrigger.upstream.name=db": 0,
+			"result=ok,strategy=random,outrigger.upstream.name=web":             9,
+			"result=panic,strategy=random,outrigger.upstream.name=web":          3,
+			"result=cross_zone,strategy=random,outrigger.upstream.name=web":     2,
+			"result=none,strategy=random,outrigger.upstream.name=web":           0,
+			"result=ok,strategy=round_robin,outrigger.upstream.name=db":         10,
+			"result=panic,strategy=round_robin,outrigger.upstream.name=db":      0,
+			"result=cross_zone,strategy=round_robin,outrigger.upstream.name=db": 0,
+			"result=none,strategy=round_robin,outrigger.upstream.name=db":       0,
 		},
 		shadowPicks: {
 			"agreed=true,strategy=first,outrigger.upstream.name=web":  8,
@@ -158,7 +161,7 @@ func TestCollect(t *testing.T) {
 			"result=gave_up,outrigger.upstream.name=db":  0,
 			"result=refused,outrigger.upstream.name=db":  0,
 		},
-		retries:          {"reason=reset,outrigger.upstream.name=web": 1, "outrigger.upstream.name=db": 4},
+		retries:          {"reason=reset,outrigger.upstream.name=web": 1},
 		retryDenials:     {"reason=budget,outrigger.upstream.name=web": 2, "reason=budget,outrigger.upstream.name=db": 0},
 		hedges:           {"result=begun,outrigger.upstream.name=web": 7, "result=won,outrigger.upstream.name=web": 3},
 		appConnections:   {"outrigger.upstream.name=web": 4, "outrigger.upstream.name=db": 0},

@@ -52,6 +52,12 @@ type Metrics struct {
 	Exporter
 	Interval    time.Duration // between two pushes of otlp and stdout; 0: a minute
 	Temporality string        // of otlp: "cumulative", "delta" or "lowmemory"; "" is cumulative
+	// LatencyBuckets are the upper bounds, rising, of the buckets that the
+	// durations of requests and of attempts are counted in; nil: those of
+	// OpenTelemetry's conventions.
+	LatencyBuckets []time.Duration
+	BodySize       bool // the sizes of bodies are measured too
+	BackendLimit   int  // backends of one upstream that have series of their own; the others are summed in one. 0: 256
 }
 
 // Logs says what becomes of events, and of the agent's own log. Without
@@ -116,7 +122,7 @@ func (c Config) validate() error {
 	if c.Metrics.Interval < 0 || c.ShutdownTimeout < 0 {
 		return fmt.Errorf("telemetry: an interval of %v or a shutdown timeout of %v is negative", c.Metrics.Interval, c.ShutdownTimeout)
 	}
-	return nil
+	return c.Metrics.validateSeries()
 }
 
 func (e Exporter) validate(signal string) error {

@@ -25,7 +25,8 @@ import (
 type counts struct {
 	mu       sync.Mutex
 	byStatus map[string]int
-	attempts int // that arrived at the backend
+	attempts int   // that arrived at the backend
+	bytes    int64 // of their bodies
 }
 
 func (c *counts) saw(status int) {
@@ -74,7 +75,10 @@ func mixed(t *testing.T, seen *counts) (address string, arrived chan struct{}) {
 			if err != nil {
 				t.Error(err)
 			}
-			_, _ = io.Copy(io.Discard, r.Body)
+			n, _ := io.Copy(io.Discard, r.Body)
+			seen.mu.Lock()
+			seen.bytes += n
+			seen.mu.Unlock()
 			w.WriteHeader(status)
 		}
 	}))
@@ -121,7 +125,9 @@ func refusing(t *testing.T, to string) string {
 // What clients see, what metrics say and what spans say are one, to the last
 // request, whatever becomes of them.
 func TestConservation(t *testing.T) {
-	rig := newRig(t, trusting())
+	c := trusting()
+	c.Metrics.BodySize = true
+	rig := newRig(t, c)
 	var client, backend counts
 	good, arrived := mixed(t, &backend)
 	b := lb.New(lb.RoundRobin())
@@ -245,7 +251,15 @@ func TestConservation(t *testing.T) {
 		}
 		return n
 	}
+	sent := 0.0
+	for _, p := range metrics[httpClientRequestSize].Data.(metricdata.Histogram[float64]).DataPoints {
+		sent += p.Sum
+	}
+	if int64(sent) != backend.bytes || sent == 0 {
+		t.Errorf("%v bytes were sent to backends, and %d arrived", sent, backend.bytes)
+	}
 	for what, n := range map[string]int{
+		"sizes of requests": count(httpServerRequestSize), "sizes of answers": count(httpServerResponseSize),
 		"spans": servers, "durations": count(httpServerDuration), "overheads": count(overheadDuration),
 		"by the meters": int(o.Meter.Requests.Load() + nowhere.Meter.Requests.Load()),
 	} {
@@ -253,7 +267,9 @@ func TestConservation(t *testing.T) {
 			t.Errorf("%d %s of %d requests", n, what, total)
 		}
 	}
-	for what, n := range map[string]int{"spans": clients, "durations": count(httpClientDuration)} {
+	for what, n := range map[string]int{
+		"sizes of requests": count(httpClientRequestSize), "sizes of answers": count(httpClientResponseSize),
+		"spans": clients, "durations": count(httpClientDuration)} {
 		if n != attempts {
 			t.Errorf("%d %s of %d attempts", n, what, attempts)
 		}

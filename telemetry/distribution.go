@@ -19,32 +19,36 @@ const lanes = 8
 // line beside it, which is fetched along with it.
 const cacheLine = 16
 
-// distribution is one series of a histogram of durations. It is recorded into
-// here, and not into the SDK's histogram, since that looks at all attributes of
-// a set at each measurement, which takes longer than the rest of a request's
-// telemetry.
+// distribution is one series of a histogram. It is recorded into here, and not
+// into the SDK's histogram, since that looks at all attributes of a set at each
+// measurement, which takes longer than the rest of a request's telemetry.
 type distribution struct {
 	attributes attribute.Set
 	*recording
-	cells     []atomic.Int64 // of each lane: the sum in ns, then the count of each bucket
+	cells     []atomic.Int64 // of each lane: the sum, then the count of each bucket
 	stride    int            // from one lane to the next
 	exemplars *exemplar.HistogramReservoir
 	offered   []atomic.Int64        // of each bucket: when an exemplar was last, in ns of Unix time
 	options   []metric.RecordOption // for an SDK's histogram
 }
 
-// recording is what all distributions of a process go by.
+// recording is what all distributions of one histogram go by. Durations are
+// counted in ns and told in seconds; bytes are bytes.
 type recording struct {
-	bounds  []time.Duration         // upper, inclusive, of all buckets but the last
-	seconds []float64               // the same
-	keeps   exemplars               // measurements to be told of
-	sdk     metric.Float64Histogram // to record into instead; nil: none
+	bounds []int64                 // upper, inclusive, of all buckets but the last
+	told   []float64               // the same, in the histogram's unit
+	unit   float64                 // how many of what is counted are one of it
+	keeps  exemplars               // measurements to be told of
+	sdk    metric.Float64Histogram // to record into instead; nil: none
 }
 
-func newRecording(seconds []float64) *recording {
-	r := &recording{seconds: seconds, keeps: exemplarFilter()}
-	for _, s := range seconds {
-		r.bounds = append(r.bounds, time.Duration(s*float64(time.Second)+0.5))
+func newRecording(i Instrument) *recording {
+	r := &recording{told: i.Buckets, unit: 1, keeps: exemplarFilter()}
+	if i.Unit == unitSeconds {
+		r.unit = float64(time.Second)
+	}
+	for _, bound := range i.Buckets {
+		r.bounds = append(r.bounds, int64(bound*r.unit+0.5))
 	}
 	return r
 }
@@ -73,31 +77,31 @@ func (r *recording) distribution(attrs ...attribute.KeyValue) *distribution {
 		recording:  r,
 		cells:      make([]atomic.Int64, lanes*stride),
 		stride:     stride,
-		exemplars:  exemplar.NewHistogramReservoir(r.seconds),
+		exemplars:  exemplar.NewHistogramReservoir(r.told),
 		offered:    make([]atomic.Int64, len(r.bounds)+1),
 		options:    []metric.RecordOption{metric.WithAttributeSet(set)},
 	}
 }
 
-// add records one duration. It may become an exemplar, of the span if there is
+// add records one measurement. It may become an exemplar, of the span if there is
 // one that is recorded and has ended; nil is none.
-func (d *distribution) add(of *span, lane int, took time.Duration) {
+func (d *distribution) add(of *span, lane int, amount int64) {
 	if d.sdk != nil {
-		d.sdk.Record(of.measured(), took.Seconds(), d.options...)
+		d.sdk.Record(of.measured(), float64(amount)/d.unit, d.options...)
 		return
 	}
 	bucket := 0
-	for bucket < len(d.bounds) && took > d.bounds[bucket] {
+	for bucket < len(d.bounds) && amount > d.bounds[bucket] {
 		bucket++
 	}
 	cells := d.cells[lane*d.stride:]
 	cells[1+bucket].Add(1)
-	cells[0].Add(int64(took))
+	cells[0].Add(amount)
 	switch {
 	case of.recorded() && d.keeps.recorded:
-		d.offer(of, bucket, of.ended, took)
+		d.offer(of, bucket, of.ended, amount)
 	case !of.recorded() && d.keeps.others:
-		d.offer(of, bucket, time.Now(), took)
+		d.offer(of, bucket, time.Now(), amount)
 	}
 }
 
@@ -105,10 +109,10 @@ func (d *distribution) add(of *span, lane int, took time.Duration) {
 // shown for each time that the histogram is read.
 const exemplarsEvery = 10 * time.Millisecond
 
-func (d *distribution) offer(of *span, bucket int, now time.Time, took time.Duration) {
+func (d *distribution) offer(of *span, bucket int, now time.Time, amount int64) {
 	if at := now.UnixNano(); at-d.offered[bucket].Load() >= int64(exemplarsEvery) {
 		d.offered[bucket].Store(at)
-		d.exemplars.Offer(of.measured(), now, exemplar.NewValue(took.Seconds()), nil)
+		d.exemplars.Offer(of.measured(), now, exemplar.NewValue(float64(amount)/d.unit), nil)
 	}
 }
 
@@ -117,13 +121,13 @@ func (d *distribution) offer(of *span, bucket int, now time.Time, took time.Dura
 type tallies struct {
 	buckets []uint64
 	count   uint64
-	sum     time.Duration
+	sum     int64
 }
 
 func (d *distribution) read() tallies {
 	t := tallies{buckets: make([]uint64, len(d.bounds)+1)}
 	for cells := range slices.Chunk(d.cells, d.stride) {
-		t.sum += time.Duration(cells[0].Load())
+		t.sum += cells[0].Load()
 		for i := range t.buckets {
 			n := uint64(cells[1+i].Load())
 			t.buckets[i] += n

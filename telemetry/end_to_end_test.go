@@ -72,6 +72,27 @@ func tcpProxy(t testing.TB) (proxy.Server, func(testing.TB) *proxy.Meter) {
 	}
 }
 
+// A connection that a backend refused goes to another, and why is told.
+func TestRetriesOfTCP(t *testing.T) {
+	good := httptest.NewServer(http.NotFoundHandler())
+	defer good.Close()
+	b := lb.New(lb.First())
+	for id, address := range map[string]string{"1": refusing(t, good.Listener.Addr().String()), "2": good.Listener.Addr().String()} {
+		if err := b.Add(lb.Server{ID: id, Address: address}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := options(b, nil)
+	address := served(t, proxy.NewTCP(o))
+	if status := raw(t, address, "GET / HTTP/1.0\r\n\r\n", nil); status != http.StatusNotFound {
+		t.Errorf("got %d", status)
+	}
+	got := sums(t, newRig(t, trusting()).with(Upstream{Name: "db", Protocol: "tcp", Meter: o.Meter}).collect(t), retries)
+	if len(got) != 1 || got["reason=connect_refused,outrigger.upstream.name=db"] != 1 {
+		t.Errorf("%v", got)
+	}
+}
+
 // A real proxy, a backend that refuses and one that answers: what the backend
 // sees, the spans and the metrics tell one story.
 func TestThroughTheProxy(t *testing.T) {

@@ -237,7 +237,7 @@ func TestStdout(t *testing.T) {
 		defer mu.Unlock()
 		return written.Write(p)
 	})
-	e, u := newExports(), newUpstreams("")
+	e, u := newExports(), newUpstreams("", Metrics{})
 	d := destination{exporters: []string{exporterStdout}}
 	readers, _, err := newReaders(t.Context(), d, pushing{interval: time.Hour}, e, u, out, nil)
 	if err != nil {

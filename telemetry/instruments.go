@@ -48,19 +48,24 @@ func instrument(name string) Instrument {
 func Instruments() []Instrument {
 	// Of semconv for HTTP, and a finer one for what happens inside.
 	coarse := []float64{.005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10}
+	sizes := []float64{256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20, 64 << 20, 256 << 20}
 	fine := []float64{.00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .5, 1}
 
 	keys := func(k ...attribute.Key) []attribute.Key { return k }
 	backend := keys(keyUpstream, keyBackend, keyZone)
+	serving := keys(keyUpstream, semconv.HTTPRequestMethodKey, semconv.URLSchemeKey, semconv.HTTPResponseStatusCodeKey,
+		semconv.NetworkProtocolVersionKey, semconv.ErrorTypeKey, keyOverflow)
+	sending := keys(keyUpstream, semconv.HTTPRequestMethodKey, semconv.ServerAddressKey, semconv.HTTPResponseStatusCodeKey,
+		semconv.NetworkProtocolVersionKey, semconv.ErrorTypeKey, keyOverflow)
 	return []Instrument{
-		{httpServerDuration, Histogram, unitSeconds, "Duration of requests from the app, retries included.",
-			keys(keyUpstream, semconv.HTTPRequestMethodKey, semconv.URLSchemeKey, semconv.HTTPResponseStatusCodeKey,
-				semconv.NetworkProtocolVersionKey, semconv.ErrorTypeKey, keyOverflow), coarse},
+		{httpServerDuration, Histogram, unitSeconds, "Duration of requests from the app, retries included.", serving, coarse},
+		{httpServerRequestSize, Histogram, unitBytes, "Size of the bodies of requests from the app, as far as they came; with metrics.body_size alone.", serving, sizes},
+		{httpServerResponseSize, Histogram, unitBytes, "Size of the bodies of answers, as far as the app was sent them; with metrics.body_size alone.", serving, sizes},
 		{httpServerActive, UpDownCounter, unitRequests, "Requests from the app under way.",
 			keys(keyUpstream, semconv.HTTPRequestMethodKey, semconv.URLSchemeKey), nil},
-		{httpClientDuration, Histogram, unitSeconds, "Duration of attempts at backends.",
-			keys(keyUpstream, semconv.HTTPRequestMethodKey, semconv.ServerAddressKey, semconv.HTTPResponseStatusCodeKey,
-				semconv.NetworkProtocolVersionKey, semconv.ErrorTypeKey, keyOverflow), coarse},
+		{httpClientDuration, Histogram, unitSeconds, "Duration of attempts at backends.", sending, coarse},
+		{httpClientRequestSize, Histogram, unitBytes, "Size of the bodies that there were to send to backends in attempts; with metrics.body_size alone.", sending, sizes},
+		{httpClientResponseSize, Histogram, unitBytes, "Size of the bodies that came from backends in attempts; with metrics.body_size alone.", sending, sizes},
 		{httpClientActive, UpDownCounter, unitRequests, "Attempts at backends under way.",
 			keys(keyUpstream, semconv.HTTPRequestMethodKey, semconv.ServerAddressKey), nil},
 		{httpClientConnections, UpDownCounter, unitConnections, "Open connections to backends; at most as many count as active as there are attempts.",
@@ -69,7 +74,7 @@ func Instruments() []Instrument {
 		{overheadDuration, Histogram, unitSeconds, "What the agent itself added to requests from the app: neither waiting for a place nor at a backend.", keys(keyUpstream), fine},
 		{tcpActive, UpDownCounter, unitConnections, "TCP connections from the app under way.", keys(keyUpstream), nil},
 		{tcpConnections, Counter, unitConnections, "TCP connections from the app that ended.", keys(keyUpstream, semconv.ErrorTypeKey), nil},
-		{tcpIO, Counter, "By", "Bytes carried over TCP; transmit is from the app to backends.",
+		{tcpIO, Counter, unitBytes, "Bytes carried over TCP; transmit is from the app to backends.",
 			keys(keyUpstream, semconv.NetworkIODirectionKey), nil},
 
 		{backendCount, UpDownCounter, "{backend}", "Backends by state, with those removed not long ago.", keys(keyUpstream, keyZone, labelState), nil},
@@ -85,7 +90,7 @@ func Instruments() []Instrument {
 		{backendChanges, Counter, unitChanges, "Changes of a backend's state, by what it became; removed is the end of it.", keys(keyUpstream, labelState), nil},
 		{panicChanges, Counter, unitChanges, "Times that too few backends were up, and that enough were again.", keys(keyUpstream, labelState), nil},
 
-		{picks, Counter, "{pick}", "Choices of a backend.", keys(keyUpstream, labelStrategy, labelResult), nil},
+		{picks, Counter, "{pick}", "Choices of a backend: ok; panic, where others were used too since too few are up; cross_zone, outside the own zone that is preferred; or none, as there was nobody.", keys(keyUpstream, labelStrategy, labelResult), nil},
 		{shadowPicks, Counter, "{pick}", "Choices of the shadow strategy, by whether it agreed with the one in force; none is where every backend was full by its count.",
 			keys(keyUpstream, labelStrategy, labelAgreed), nil},
 		{shadowImbalance, Gauge, unitImbalance, "How many times its planned share the backend has that has most of it in the last minute, of picks or of load, by strategy.",
@@ -93,6 +98,7 @@ func Instruments() []Instrument {
 		{queueWaiting, UpDownCounter, unitRequests, "Requests or connections that wait for a place at a backend.", keys(keyUpstream), nil},
 		{queueRequests, Counter, unitRequests, "Requests or connections that wanted to wait for a place at a backend, by what became of them.",
 			keys(keyUpstream, labelResult), nil},
+		{queueWaitDuration, Histogram, unitSeconds, "How long requests or connections waited for a place at a backend, of those that did, in vain or not.", keys(keyUpstream), fine},
 		{retries, Counter, "{retry}", "Further attempts after a failed one.", keys(keyUpstream, labelReason), nil},
 		{retryDenials, Counter, "{retry}", "Retries that were not allowed.", keys(keyUpstream, labelReason), nil},
 		{hedges, Counter, "{hedge}", "Requests that were sent to a second backend too: begun, and won by it.", keys(keyUpstream, labelResult), nil},

@@ -15,7 +15,9 @@ import (
 
 // Everything that is emitted is declared, and the other way round.
 func TestInstrumentsAreTheWholeTruth(t *testing.T) {
-	rig := newRig(t, trusting())
+	c := trusting()
+	c.Metrics.BodySize = true
+	rig := newRig(t, c)
 	rig.source.state.Store(&AgentState{LastReload: time.Now(), AccessLog: new(AccessLog), Descriptors: new(proxy.Descriptors)})
 	o := rig.Observer("web", nil)
 	carry(o, request("GET", "http://web.local/"), proxy.Result{Status: 500, Major: 1, GRPC: -1})
@@ -28,6 +30,7 @@ func TestInstrumentsAreTheWholeTruth(t *testing.T) {
 	rig.HealthCheck("web", "http", true, time.Second)
 	rig.Tell(LevelWarn, "told", WatchChanged{Service: "web", State: WatchFails})
 	rig.Propagated("web", time.Millisecond)
+	rig.Waits("web")(time.Millisecond)
 	upstreams := everything()
 	_, serve := tcpProxy(t)
 	upstreams = append(upstreams, Upstream{Name: "broken", Protocol: "tcp", Meter: serve(t)})

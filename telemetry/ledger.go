@@ -7,10 +7,6 @@ import (
 	"github.com/outrigger-sidecar/outrigger/lb"
 )
 
-// backendLimit is how many backends of one upstream have series of their own.
-// The others are summed in one.
-const backendLimit = 256
-
 // ledger makes counters out of what balancers and meters know. Those numbers
 // belong to servers that come and go, and are read one after the other while
 // requests end; a counter that goes down would be taken for a restart and be
@@ -23,17 +19,15 @@ type account struct {
 	servers   map[serverKey]reading
 	backends  map[string]*totals // by ID, those with series of their own
 	rest      totals             // of the backends beyond the limit
-	picked    map[string]int64   // by strategy
-	unpicked  map[string]int64   // by strategy
+	picks     pickAccount
 	ejections int64
 	dampings  int64
 	shadow    map[string]*shadowTotals // by strategy
 	queue     struct{ placed, gaveUp, refused growing }
 	catalog   catalogAccount
 
-	meter     *proxy.Meter
-	noBackend int64 // of meter, when last read
-	settled   int64 // connections without a failure
+	meter   *proxy.Meter
+	settled int64 // connections without a failure
 }
 
 // serverKey is what a balancer keeps numbers by.
@@ -57,11 +51,14 @@ type shadowTotals struct{ agreed, differed, unplaced growing }
 // growing makes a counter that only grows of a number that may begin anew.
 type growing struct{ last, sum int64 }
 
-func (g *growing) to(now int64) {
+// to brings it up to date, and returns what is new.
+func (g *growing) to(now int64) (more int64) {
 	if now < g.last {
 		g.last = 0
 	}
-	g.sum, g.last = g.sum+now-g.last, now
+	more = now - g.last
+	g.sum, g.last = g.sum+more, now
+	return more
 }
 
 // backend is one backend, or the rest of them, as it is reported.
@@ -78,14 +75,15 @@ func (l ledger) account(u Upstream) *account {
 	a, ok := l[u.Name]
 	if !ok {
 		a = &account{
-			backends: make(map[string]*totals), picked: make(map[string]int64), unpicked: make(map[string]int64),
-			shadow: make(map[string]*shadowTotals),
+			backends: make(map[string]*totals), shadow: make(map[string]*shadowTotals),
+			picks: pickAccount{byStrategy: make(map[string]*pickTotals)},
 		}
 		l[u.Name] = a
 	}
 	if u.Meter != nil {
 		a.read(u)
 	}
+	a.picks.read(u)
 	a.queue.placed.to(u.Stats.Queued - u.Stats.GaveUp - int64(u.Stats.Waiting))
 	a.queue.gaveUp.to(u.Stats.GaveUp)
 	a.queue.refused.to(u.Stats.Refused)
@@ -108,12 +106,11 @@ func (l ledger) keep(all []Upstream) {
 
 func (a *account) read(u Upstream) {
 	if a.meter != u.Meter {
-		a.meter, a.noBackend, a.settled = u.Meter, 0, 0
+		a.meter, a.settled, a.picks.none.last = u.Meter, 0, 0
 	}
 	ended := u.Meter.Requests.Load()
 	failures := u.Meter.Failures()
-	a.unpicked[u.Strategy] += failures[proxy.NoBackend] - a.noBackend
-	a.noBackend = failures[proxy.NoBackend]
+	a.picks.of(u.Strategy).none += a.picks.none.to(failures[proxy.NoBackend])
 	for _, n := range failures {
 		ended -= n
 	}
@@ -144,7 +141,7 @@ func (a *account) readShadow(s lb.ShadowStats) {
 
 // book adds what the servers did since the last time, and lists the backends;
 // rest sums those beyond the limit and is nil when there are none.
-func (a *account) book(u Upstream) (listed []backend, rest *backend) {
+func (a *account) book(u Upstream, limit int) (listed []backend, rest *backend) {
 	servers := make(map[serverKey]reading, len(u.Servers))
 	backends := make(map[string]*totals, len(u.Servers))
 	places := make(map[string]int, len(u.Servers)) // in listed, by ID
@@ -152,14 +149,14 @@ func (a *account) book(u Upstream) (listed []backend, rest *backend) {
 		key := serverKey{s.Server.ID, s.Server.Address}
 		now, since := advance(a.servers[key], s)
 		servers[key] = now
-		a.picked[u.Strategy] += since.requests
+		a.picks.of(u.Strategy).made += since.requests
 		a.ejections += since.ejections
 		a.dampings += since.dampings
 
 		place, known := places[key.id] // as when it moved to another address
 		switch {
 		case known:
-		case len(listed) < backendLimit:
+		case len(listed) < limit:
 			t := a.backends[key.id]
 			if t == nil {
 				t = new(totals)

@@ -36,7 +36,9 @@ func TestCountersOnlyGrow(t *testing.T) {
 		shadow := &stats.Shadow
 		agreed, unplaced, differed := random.Int64N(5), random.Int64N(2), random.Int64N(5)
 		shadow.Agreed, shadow.Unplaced, shadow.Picks = shadow.Agreed+agreed, shadow.Unplaced+unplaced, shadow.Picks+agreed+unplaced+differed
-		stats.Queued, stats.GaveUp, stats.Refused = stats.Queued+random.Int64N(5), stats.GaveUp+random.Int64N(2), stats.Refused+random.Int64N(2)
+		queued := random.Int64N(5)
+		stats.Queued, stats.GaveUp, stats.Refused = stats.Queued+queued, stats.GaveUp+min(random.Int64N(2), queued), stats.Refused+random.Int64N(2)
+		stats.Panicked, stats.CrossZone = stats.Panicked+random.Int64N(200), stats.CrossZone+random.Int64N(200) // at times more than are seen
 		switch random.IntN(6) {
 		case 0: // a shadow strategy is set
 			*shadow = lb.ShadowStats{Strategy: []string{"first", "ip_hash"}[random.IntN(2)]}
@@ -78,6 +80,33 @@ func TestShadowThatComesBack(t *testing.T) {
 		}}).collect(t)
 		if got := sums(t, all, shadowPicks)["agreed=true,strategy=first,outrigger.upstream.name=web"]; got != step.want {
 			t.Errorf("%+v: %v", step, got)
+		}
+	}
+}
+
+// Each pick is one of the results, and none gets lost where the strategy
+// changes, or the balancer.
+func TestResultsOfPicks(t *testing.T) {
+	rig := newRig(t, trusting())
+	for i, step := range []struct {
+		strategy                          string
+		requests, panicked, crossZone     int64
+		wantOK, wantPanicked, wantCrossed float64
+	}{
+		{"random", 10, 3, 2, 5, 3, 2},
+		{"random", 12, 5, 2, 5, 5, 2},
+		{"first", 20, 6, 5, 4, 1, 3},
+		{"random", 21, 6, 5, 6, 5, 2},
+		{"random", 4, 1, 0, 9, 6, 2}, // another balancer
+	} {
+		all := rig.with(Upstream{
+			Name: "web", Strategy: step.strategy, Stats: lb.Stats{Panicked: step.panicked, CrossZone: step.crossZone},
+			Servers: []lb.ServerStats{serverStats("a", "", health.Up, step.requests, 0, 0)},
+		}).collect(t)
+		for result, want := range map[string]float64{"ok": step.wantOK, "panic": step.wantPanicked, "cross_zone": step.wantCrossed} {
+			if got := sums(t, all, picks)["result="+result+",strategy="+step.strategy+",outrigger.upstream.name=web"]; got != want {
+				t.Errorf("step %d: %v %s, not %v", i, got, result, want)
+			}
 		}
 	}
 }

@@ -64,8 +64,8 @@ func trusting() Config {
 func newRig(t testing.TB, c Config) *rig {
 	t.Helper()
 	r := &rig{logs: new(memoryLogs), spans: new(memorySpans), source: new(fakeSource)}
-	u := newUpstreams(c.Version)
-	r.reader = sdkmetric.NewManualReader(sdkmetric.WithProducer(u.durations(metricdata.CumulativeTemporality)))
+	u := newUpstreams(c.Version, c.Metrics)
+	r.reader = sdkmetric.NewManualReader(sdkmetric.WithProducer(u.histograms(metricdata.CumulativeTemporality)))
 	e := newExports()
 	p := pipeline{
 		exports:   e,

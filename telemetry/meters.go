@@ -14,14 +14,14 @@ type meters struct {
 	floats     map[string]metric.Float64Observable
 }
 
-// newMeters creates all of Instruments.
-func newMeters(m metric.Meter) (meters, error) {
+// newMeters creates all instruments.
+func newMeters(m metric.Meter, all []Instrument) (meters, error) {
 	made := meters{
 		histograms: make(map[string]metric.Float64Histogram),
 		ints:       make(map[string]metric.Int64Observable),
 		floats:     make(map[string]metric.Float64Observable),
 	}
-	for _, i := range Instruments() {
+	for _, i := range all {
 		if err := made.add(m, i); err != nil {
 			return meters{}, fmt.Errorf("telemetry: instrument %q: %w", i.Name, err)
 		}
@@ -65,6 +65,7 @@ func (made meters) observables() []metric.Observable {
 type observation struct {
 	meters
 	metric.Observer
+	backends int // see collector
 }
 
 func (o observation) int(name string, v int64, set attribute.Set) {

@@ -64,7 +64,7 @@ func newReaders(ctx context.Context, d destination, push pushing, e *exports, u 
 		}
 		// WithInterval passes over 0, and so leaves the environment's.
 		readers = append(readers, sdkmetric.NewPeriodicReader(metricExporter{exporter, e}, sdkmetric.WithInterval(push.interval),
-			sdkmetric.WithProducer(u.durations(exporter.Temporality(kind))), sdkmetric.WithProducer(runtime.NewProducer())))
+			sdkmetric.WithProducer(u.histograms(exporter.Temporality(kind))), sdkmetric.WithProducer(runtime.NewProducer())))
 	}
 	return readers, scrape, nil
 }
@@ -130,7 +130,7 @@ func (c *choices) temporalityOf(configured string) string {
 func newScrape(u *upstreams, complain promhttp.Logger) (sdkmetric.Reader, http.Handler, error) {
 	registry := prometheus.NewRegistry()
 	reader, err := otelprometheus.New(otelprometheus.WithRegisterer(registry), otelprometheus.WithoutScopeInfo(),
-		otelprometheus.WithProducer(u.durations(metricdata.CumulativeTemporality)), otelprometheus.WithProducer(runtime.NewProducer()))
+		otelprometheus.WithProducer(u.histograms(metricdata.CumulativeTemporality)), otelprometheus.WithProducer(runtime.NewProducer()))
 	if err != nil {
 		return nil, nil, err
 	}

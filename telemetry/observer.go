@@ -114,7 +114,7 @@ func (a *attempt) End(r proxy.Result) {
 	sending := &a.upstream.sending
 	sending.end(a.lane, a.method)
 	if a.metrics {
-		sending.record(&a.span, a.lane, combine(a.method, versionOf(r.Major, 1), r.Status, f), r.Took)
+		sending.series.of(combine(a.method, versionOf(r.Major, 1), r.Status, f)).add(&a.span, a.lane, &r)
 	}
 	if a.span.recording {
 		a.span.record.attemptEnd(r, f)
@@ -129,8 +129,8 @@ func (x *exchange) End(r proxy.Result) {
 	serving := &x.upstream.serving
 	serving.end(x.lane, x.method)
 	if x.metrics {
-		serving.record(&x.span, x.lane, combine(x.method, x.version, r.Status, f), r.Took)
-		x.upstream.overhead.add(&x.span, x.lane, r.Own)
+		serving.series.of(combine(x.method, x.version, r.Status, f)).add(&x.span, x.lane, &r)
+		x.upstream.overhead.add(&x.span, x.lane, int64(r.Own))
 	}
 	if x.span.recording {
 		x.span.record.exchangeEnd(r, f)

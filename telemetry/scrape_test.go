@@ -28,7 +28,7 @@ func scrape(t testing.TB, tel *Telemetry, accept string) (code int, body string)
 // Durations of sampled requests lead to their traces.
 func TestExemplarsOfAScrape(t *testing.T) {
 	rig := newRig(t, trusting())
-	u := newUpstreams("")
+	u := newUpstreams("", Metrics{})
 	reader, handler, err := newScrape(u, rig.report)
 	if err != nil {
 		t.Fatal(err)

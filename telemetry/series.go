@@ -2,12 +2,13 @@ package telemetry
 
 import (
 	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/outrigger-sidecar/outrigger/agent/proxy"
 )
 
 // seriesLimit bounds the series of one histogram and upstream. Each has 17
@@ -40,29 +41,44 @@ func (c combination) attributes() []attribute.KeyValue {
 	return attrs
 }
 
-// series are those of one histogram and upstream, ready made, since building an
-// attribute set costs more than all the rest. Reading takes no lock: the map is
-// replaced, never written to.
-type series struct {
-	recording *recording
-	shared    []attribute.KeyValue // of all its series
-	overflow  *distribution
+// measured is what is measured of the requests of one combination.
+type measured struct {
+	took                      *distribution
+	requestSize, responseSize *distribution // of bodies; nil: not measured
+}
 
-	known atomic.Pointer[map[combination]*distribution]
+// series are those of one upstream that requests one way have, ready made, since
+// building an attribute set costs more than all the rest. Reading takes no lock:
+// the map is replaced, never written to.
+type series struct {
+	took, requestSize, responseSize *recording           // the sizes nil: not measured
+	shared                          []attribute.KeyValue // of all its series
+	overflow                        *measured
+
+	known atomic.Pointer[map[combination]*measured]
 	mu    sync.Mutex // held to replace known
 }
 
-func newSeries(r *recording, shared ...attribute.KeyValue) *series {
-	s := &series{recording: r, shared: shared}
-	s.overflow = r.distribution(append(shared[:len(shared):len(shared)], keyOverflow.Bool(true))...)
-	s.known.Store(new(map[combination]*distribution))
+func newSeries(took, requestSize, responseSize *recording, shared ...attribute.KeyValue) *series {
+	s := &series{took: took, requestSize: requestSize, responseSize: responseSize, shared: shared}
+	s.overflow = s.measured(keyOverflow.Bool(true))
+	s.known.Store(new(map[combination]*measured))
 	return s
 }
 
-func (s *series) of(c combination) *distribution {
+func (s *series) measured(attrs ...attribute.KeyValue) *measured {
+	attrs = append(attrs, s.shared...)
+	m := &measured{took: s.took.distribution(attrs...)}
+	if s.requestSize != nil {
+		m.requestSize, m.responseSize = s.requestSize.distribution(attrs...), s.responseSize.distribution(attrs...)
+	}
+	return m
+}
+
+func (s *series) of(c combination) *measured {
 	known := *s.known.Load()
-	if d, ok := known[c]; ok {
-		return d
+	if m, ok := known[c]; ok {
+		return m
 	}
 	if len(known) >= seriesLimit {
 		return s.overflow
@@ -70,24 +86,44 @@ func (s *series) of(c combination) *distribution {
 	return s.learn(c)
 }
 
-func (s *series) learn(c combination) *distribution {
+func (s *series) learn(c combination) *measured {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := *s.known.Load()
-	if d, ok := known[c]; ok {
-		return d
+	if m, ok := known[c]; ok {
+		return m
 	}
 	if len(known) >= seriesLimit {
 		return s.overflow
 	}
-	next := make(map[combination]*distribution, len(known)+1)
+	next := make(map[combination]*measured, len(known)+1)
 	maps.Copy(next, known)
-	next[c] = s.recording.distribution(append(c.attributes(), s.shared...)...)
+	next[c] = s.measured(c.attributes()...)
 	s.known.Store(&next)
 	return next[c]
 }
 
-// distributions are all there are.
-func (s *series) distributions() []*distribution {
-	return append(slices.Collect(maps.Values(*s.known.Load())), s.overflow)
+// distributions are one thing that is measured of all combinations; none where
+// it is not.
+func (s *series) distributions(which func(*measured) *distribution) (all []*distribution) {
+	if which(s.overflow) == nil {
+		return nil
+	}
+	for _, m := range *s.known.Load() {
+		all = append(all, which(m))
+	}
+	return append(all, which(s.overflow))
+}
+
+func tookOf(m *measured) *distribution         { return m.took }
+func requestSizeOf(m *measured) *distribution  { return m.requestSize }
+func responseSizeOf(m *measured) *distribution { return m.responseSize }
+
+// add records one request. Sizes have no exemplars.
+func (m *measured) add(of *span, lane int, r *proxy.Result) {
+	m.took.add(of, lane, int64(r.Took))
+	if m.requestSize != nil {
+		m.requestSize.add(nil, lane, r.Received)
+		m.responseSize.add(nil, lane, r.Sent)
+	}
 }

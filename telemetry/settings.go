@@ -151,6 +151,11 @@ func (c *choices) pushing(config Metrics, d destination) (p pushing) {
 	if slices.Contains(d.exporters, exporterOTLP) {
 		p.temporality = c.temporalityOf(config.Temporality)
 	}
+	if len(d.exporters) > 0 {
+		c.file("metrics.latency_buckets", shownBuckets(config.LatencyBuckets), "")
+		c.file("metrics.body_size", strconv.FormatBool(config.BodySize), "false")
+		c.file("metrics.backend_limit", strconv.Itoa(config.backends()), strconv.Itoa(backendLimit))
+	}
 	c.env("metrics.exemplars", "OTEL_METRICS_EXEMPLAR_FILTER", "trace_based", anything)
 	return p
 }

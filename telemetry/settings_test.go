@@ -35,6 +35,7 @@ func TestSettings(t *testing.T) {
 	c.App, c.ShutdownTimeout = "shop", 100*time.Millisecond
 	c.Traces.SampleRatio = 0.5
 	c.Metrics.Exporter = Exporter{Exporters: []string{"otlp"}, Endpoint: "http://127.0.0.1:1", Timeout: time.Second, Compression: "gzip"}
+	c.Metrics.LatencyBuckets = []time.Duration{time.Millisecond, 20 * time.Millisecond}
 	tel := setup(t, c)
 	got := make(map[string]Setting)
 	for _, s := range tel.Settings() {
@@ -70,6 +71,9 @@ func TestSettings(t *testing.T) {
 		{"metrics.timeout", "1s", OriginFile, ""},
 		{"metrics.interval", "30s", OriginEnv, "OTEL_METRIC_EXPORT_INTERVAL"},
 		{"metrics.temporality", "cumulative", OriginDefault, ""},
+		{"metrics.latency_buckets", "1ms, 20ms", OriginFile, ""},
+		{"metrics.body_size", "false", OriginDefault, ""},
+		{"metrics.backend_limit", "256", OriginDefault, ""},
 		{"logs.exporters", "none", OriginEnv, "OTEL_LOGS_EXPORTER"},
 		{"shutdown_timeout", "100ms", OriginFile, ""},
 	} {

@@ -16,7 +16,7 @@ type span struct {
 	recording bool              // the record is to be sent
 	id        trace.SpanContext // zero: no trace
 	began     time.Time
-	ended     time.Time         // of one that is recording
+	ended     time.Time // of one that is recording
 	record    record
 	ctx       context.Context // holds the span; nil until somebody asks
 	noop.Span

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"slices"
@@ -94,7 +95,7 @@ func Setup(ctx context.Context, c Config, s Source) (*Telemetry, error) {
 // pipeline makes what carries each signal away. With an error it has what was
 // made until then.
 func (c *choices) pipeline(ctx context.Context, config Config, about *resource.Resource, report *reporter) (p pipeline, err error) {
-	p.exports, p.upstreams = newExports(), newUpstreams(config.Version)
+	p.exports, p.upstreams = newExports(), newUpstreams(config.Version, config.Metrics)
 	traces, err := c.destinationOf(signalTraces, config.Traces.Exporter)
 	if err != nil {
 		return p, err
@@ -152,11 +153,11 @@ func (t *Telemetry) measure(c Config, s Source, about *resource.Resource) error 
 	}
 	provider := sdkmetric.NewMeterProvider(options...)
 	meter := provider.Meter(scope, metric.WithInstrumentationVersion(c.Version), metric.WithSchemaURL(semconv.SchemaURL))
-	made, err := newMeters(meter)
+	made, err := newMeters(meter, c.Metrics.instruments())
 	if err != nil {
 		return err
 	}
-	all := &collector{source: s, observed: t.upstreams, exports: t.exports, tally: &t.tally, build: buildOf(c), ledger: make(ledger), meters: made}
+	all := &collector{source: s, observed: t.upstreams, exports: t.exports, tally: &t.tally, build: buildOf(c), ledger: make(ledger), meters: made, backends: c.Metrics.backends()}
 	if _, err := meter.RegisterCallback(all.collect, made.observables()...); err != nil {
 		return fmt.Errorf("telemetry: %w", err)
 	}
@@ -223,6 +224,16 @@ func (t *Telemetry) HealthCheck(upstream, kind string, good bool, took time.Dura
 // upstream's pool that follows from it was in force.
 func (t *Telemetry) Propagated(upstream string, took time.Duration) {
 	t.record(discoveryPropagation, took, keyUpstream.String(text(upstream)))
+}
+
+// Waits is to be told how long one has waited in an upstream's queue, by any
+// goroutine; nil where nobody asks.
+func (t *Telemetry) Waits(upstream string) func(time.Duration) {
+	if t.metrics == nil {
+		return nil
+	}
+	waits := t.upstreams.get(upstream).waits
+	return func(took time.Duration) { waits.add(nil, rand.IntN(lanes), int64(took)) }
 }
 
 func (t *Telemetry) record(name string, took time.Duration, attrs ...attribute.KeyValue) {

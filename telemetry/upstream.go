@@ -19,11 +19,12 @@ type upstream struct {
 	serving  flow // exchanges
 	sending  flow // attempts
 	overhead *distribution
+	waits    *distribution // in the queue
 	retries  []atomic.Int64
 }
 
 // flow is what goes one way: how much is under way, by method, and how long it
-// took.
+// took and how large it was.
 type flow struct {
 	series *series
 	used   [len(methods)]atomic.Bool
@@ -53,11 +54,6 @@ func (f *flow) active(method int) (n int64, used bool) {
 	return n, f.used[method].Load()
 }
 
-// record adds what one took.
-func (f *flow) record(of *span, lane int, c combination, took time.Duration) {
-	f.series.of(c).add(of, lane, took)
-}
-
 // upstreams are those that observers were asked for, by name. There is no
 // forgetting, as the SDK forgets no histogram either; their number is that of
 // names in configurations.
@@ -73,15 +69,17 @@ type upstreams struct {
 	recorded map[string]*recording
 }
 
-func newUpstreams(version string) *upstreams {
+func newUpstreams(version string, m Metrics) *upstreams {
 	u := &upstreams{
 		scope:    instrumentation.Scope{Name: scope, Version: version, SchemaURL: semconv.SchemaURL},
 		began:    time.Now(),
 		byName:   make(map[string]*upstream),
 		recorded: make(map[string]*recording),
 	}
-	for _, h := range durationHistograms {
-		u.recorded[h.name] = newRecording(instrument(h.name).Buckets)
+	for _, i := range m.instruments() {
+		if slices.ContainsFunc(recorded[:], func(h recordedHistogram) bool { return h.name == i.Name }) && (m.BodySize || i.Unit != unitBytes) {
+			u.recorded[i.Name] = newRecording(i)
+		}
 	}
 	return u
 }
@@ -101,9 +99,12 @@ func (u *upstreams) get(name string) *upstream {
 	}
 	label := keyUpstream.String(text(name))
 	made := &upstream{name: name, retries: make([]atomic.Int64, len(kinds)+2)}
-	made.serving.series = newSeries(u.recorded[httpServerDuration], label, semconv.URLScheme("http"))
-	made.sending.series = newSeries(u.recorded[httpClientDuration], label, semconv.ServerAddress(text(name)))
+	made.serving.series = newSeries(u.recorded[httpServerDuration], u.recorded[httpServerRequestSize], u.recorded[httpServerResponseSize],
+		label, semconv.URLScheme("http"))
+	made.sending.series = newSeries(u.recorded[httpClientDuration], u.recorded[httpClientRequestSize], u.recorded[httpClientResponseSize],
+		label, semconv.ServerAddress(text(name)))
 	made.overhead = u.recorded[overheadDuration].distribution(label)
+	made.waits = u.recorded[queueWaitDuration].distribution(label)
 	u.byName[name] = made
 	return made
 }

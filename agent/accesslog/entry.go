@@ -1,6 +1,7 @@
-// Package accesslog writes a line for each request: as JSON, in the common log
-// format, or as a format string has it. A request never waits for the line:
-// what finds no room in a bounded buffer is dropped and counted.
+// Package accesslog writes a line for each request, and for each connection that
+// is only carried: as JSON, in the common log format, or as a format string has
+// it. Neither ever waits for its line: what finds no room in a bounded buffer is
+// dropped and counted.
 //
 // What clients and backends sent is escaped, so that no value can end a line,
 // leave its quotes or drive a terminal. Of headers only those are written that
@@ -10,18 +11,18 @@ package accesslog
 
 import "time"
 
-// Entry is one request. The zero value of a field says that it is not known;
-// nothing of an Entry is kept when Record has returned.
+// Entry is one request, or one connection. The zero value of a field says that
+// it is not known; nothing of an Entry is kept when Record has returned.
 type Entry struct {
 	Time         time.Time     // when it began
 	Duration     time.Duration // until its answer had ended
-	UpstreamTime time.Duration // that its attempts took, together
+	UpstreamTime time.Duration // that its attempts took, together; of a connection until one had it
 	Method       string
 	Path         string // escaped as it came; a query in it is not written
-	Protocol     string // such as "HTTP/1.1"
+	Protocol     string // such as "HTTP/1.1"; "TCP" of a connection
 	Status       int    // of the answer; 0: there was none
-	BytesIn      int64  // of the body that the client sent
-	BytesOut     int64  // of the body that it got
+	BytesIn      int64  // that the client sent, of a request in its body
+	BytesOut     int64  // that it got, likewise
 	Attempts     int    // at backends
 	Upstream     string
 	Backend      string // the last that was tried

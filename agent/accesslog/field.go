@@ -12,9 +12,17 @@ type field struct {
 	name string
 	// Of the three one is set.
 	text   func(*Entry) string
-	number func([]byte, *Entry) []byte // appends digits
+	number func([]byte, *Entry) []byte // appends digits; nothing where it is not known
 	plain  func([]byte, *Entry) []byte // appends what needs no escaping; nothing where it is not known
 	word   bool                        // of text: has no space, or that is not the sender's to decide
+}
+
+// bare appends what needs no escaping.
+func (f *field) bare(b []byte, e *Entry) []byte {
+	if f.number != nil {
+		return f.number(b, e)
+	}
+	return f.plain(b, e)
 }
 
 // fields are all there are but headers, in the order in which JSON has them.
@@ -30,7 +38,12 @@ func fields() []field {
 		{name: "method", text: func(e *Entry) string { return e.Method }, word: true},
 		{name: "path", text: func(e *Entry) string { return withoutQuery(e.Path) }, word: true},
 		{name: "protocol", text: func(e *Entry) string { return e.Protocol }, word: true},
-		{name: "status", number: func(b []byte, e *Entry) []byte { return strconv.AppendInt(b, int64(e.Status), 10) }},
+		{name: "status", number: func(b []byte, e *Entry) []byte {
+			if e.Status == 0 {
+				return b
+			}
+			return strconv.AppendInt(b, int64(e.Status), 10)
+		}},
 		{name: "bytes_in", number: func(b []byte, e *Entry) []byte { return strconv.AppendInt(b, e.BytesIn, 10) }},
 		{name: "bytes_out", number: func(b []byte, e *Entry) []byte { return strconv.AppendInt(b, e.BytesOut, 10) }},
 		{name: "duration", number: func(b []byte, e *Entry) []byte { return appendSeconds(b, e.Duration) }},

@@ -17,13 +17,17 @@ type Filter struct {
 	Statuses    []Statuses    // that are always written
 	MinDuration time.Duration // from which on they are; 0: never for this
 	Retried     bool          // with more than one attempt
+	Failed      bool          // with the outcome failed
 }
+
+// failed is the Outcome that Filter.Failed means.
+const failed = "failed"
 
 // Statuses is an inclusive range of status codes.
 type Statuses struct{ From, To int }
 
 func (f *Filter) keeps(e *Entry) bool {
-	if f.MinDuration > 0 && e.Duration >= f.MinDuration || f.Retried && e.Attempts > 1 {
+	if f.MinDuration > 0 && e.Duration >= f.MinDuration || f.Retried && e.Attempts > 1 || f.Failed && e.Outcome == failed {
 		return true
 	}
 	for _, s := range f.Statuses {

@@ -181,11 +181,9 @@ func (f *Format) append(b []byte, e *Entry) []byte {
 		case p.field == nil:
 		case p.field.text != nil:
 			b = appendText(b, p.field.text(e), p.field.word || !p.quoted)
-		case p.field.number != nil:
-			b = p.field.number(b, e)
 		default:
 			before := len(b)
-			if b = p.field.plain(b, e); len(b) == before {
+			if b = p.field.bare(b, e); len(b) == before {
 				b = append(b, '-')
 			}
 		}
@@ -205,7 +203,13 @@ func (f *Format) appendObject(b []byte, e *Entry) []byte {
 				b = append(b, ',')
 			}
 		case p.field.number != nil:
-			b = p.field.number(append(b, p.literal...), e)
+			before := len(b)
+			b = append(b, p.literal...)
+			at := len(b)
+			if b = p.field.number(b, e); len(b) == at {
+				b = b[:before]
+				continue
+			}
 			b = append(b, ',')
 		default:
 			before := len(b)
@@ -220,7 +224,7 @@ func (f *Format) appendObject(b []byte, e *Entry) []byte {
 	}
 	b = f.request.append(b, `"request_headers":`, e.RequestHeaders)
 	b = f.response.append(b, `"response_headers":`, e.ResponseHeaders)
-	b[len(b)-1] = '}' // in place of the comma, for numbers are always there
+	b[len(b)-1] = '}' // in place of the comma, for the duration is always there
 	return b
 }
 

@@ -16,6 +16,7 @@ func (a *AccessLog) spec() spec {
 			list("status", &a.Status, nil, parseStatus),
 			duration("min_duration", &a.MinDuration, 0),
 			boolean("retried", &a.Retried, false),
+			boolean("failed", &a.Failed, false),
 			list("request_headers", &a.RequestHeaders, nil, parseText, writtenHeader),
 			list("response_headers", &a.ResponseHeaders, nil, parseText, writtenHeader),
 			bind("buffer", &a.Buffer, 1<<20, parseSize, between(4<<10, 64<<20)),
@@ -25,8 +26,8 @@ func (a *AccessLog) spec() spec {
 }
 
 func (a *AccessLog) finish(b *block) {
-	if a.Sample == 1 && b.sound("sample", "status", "min_duration", "retried") {
-		for name, picks := range map[string]bool{"status": a.Status != nil, "min_duration": a.MinDuration > time.Duration(0), "retried": a.Retried} {
+	if a.Sample == 1 && b.sound("sample", "status", "min_duration", "retried", "failed") {
+		for name, picks := range map[string]bool{"status": a.Status != nil, "min_duration": a.MinDuration > time.Duration(0), "retried": a.Retried, "failed": a.Failed} {
 			if picks {
 				b.reject(name, name+" picks from requests that all have a line", "write a sample below 1, such as sample = 0 for no others")
 			}

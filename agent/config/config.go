@@ -114,6 +114,10 @@ type Metrics struct {
 	Exporter
 	Interval    time.Duration // between two pushes; scrapes have none
 	Temporality string        // otlp: cumulative, delta or lowmemory
+
+	LatencyBuckets []time.Duration // upper bounds, rising, of those of requests' and attempts' durations; none: those of OpenTelemetry
+	BodySize       bool            // the sizes of bodies are measured
+	BackendLimit   int             // backends of an upstream that have series of their own
 }
 
 // Logs is the block about events, and about lines of the log beside standard
@@ -123,7 +127,8 @@ type Logs struct {
 	Level string // the least of lines that go along: trace to error, or off
 }
 
-// AccessLog is the block about a line for each request.
+// AccessLog is the block about a line for each request, and for each connection
+// of tcp upstreams.
 type AccessLog struct {
 	Format          string        // off, json, common or a format string, see accesslog.Parse
 	Output          string        // stdout, stderr or the path of a file
@@ -131,6 +136,7 @@ type AccessLog struct {
 	Status          []StatusRange // of requests that have one whatever the share is
 	MinDuration     time.Duration // of such requests; 0: not for this
 	Retried         bool          // likewise
+	Failed          bool          // likewise
 	RequestHeaders  []string      // that json has
 	ResponseHeaders []string
 	Buffer          int // bytes of lines that may wait to be written

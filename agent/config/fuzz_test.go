@@ -70,6 +70,7 @@ func brokenPromises(c Config) (broken []string) {
 			types[k.Type] = true
 		}
 	}
+	promise(slices.IsSorted(c.Telemetry.Metrics.LatencyBuckets) && len(c.Telemetry.Metrics.LatencyBuckets) <= maxBuckets && c.Telemetry.Metrics.BackendLimit > 0, "metrics have series that can be")
 	promise(c.Telemetry.Metrics.Interval > 0 && c.Telemetry.ShutdownTimeout > 0, "intervals of telemetry are positive")
 	promise(c.Telemetry.Traces.SampleRatio >= 0 && c.Telemetry.Traces.SampleRatio <= 1, "sample_ratio is 0 to 1")
 	promise(c.Consul.Wait > 0 && c.Consul.Wait <= 10*time.Minute, "wait is what Consul allows")

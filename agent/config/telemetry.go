@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -36,8 +37,33 @@ func (m *Metrics) spec() spec {
 	s.fields = append(s.fields,
 		text("temporality", &m.Temporality, "cumulative", oneOf("cumulative", "delta", "lowmemory")),
 		duration("interval", &m.Interval, time.Minute, atLeast(10*time.Millisecond)),
+		list("latency_buckets", &m.LatencyBuckets, nil, parseDuration, atLeast(time.Microsecond)),
+		boolean("body_size", &m.BodySize, false),
+		whole("backend_limit", &m.BackendLimit, 256, 1, 10000),
 	)
+	first := s.done
+	s.done = func(b *block) {
+		first(b)
+		if b.sound("latency_buckets") {
+			m.rising(b)
+		}
+	}
 	return s
+}
+
+// maxBuckets bounds those of one histogram, of which each series has as many.
+const maxBuckets = 50
+
+func (m *Metrics) rising(b *block) {
+	if len(m.LatencyBuckets) > maxBuckets {
+		b.reject("latency_buckets", "latency_buckets are too many", fmt.Sprintf("write %d or fewer: each series has as many", maxBuckets))
+	}
+	for i := 1; i < len(m.LatencyBuckets); i++ {
+		if m.LatencyBuckets[i] <= m.LatencyBuckets[i-1] {
+			b.reject("latency_buckets", "latency_buckets do not rise", "write each bound once, the lowest first")
+			return
+		}
+	}
 }
 
 func (l *Logs) spec() spec {

@@ -114,6 +114,7 @@ func (a *attempt) leave() {
 	if !a.hedge { // which has no body to wait for
 		a.body.halt(b)
 	}
+	a.result.Received = a.body.received
 	_ = a.attach(nil)
 	b.Release()
 }
@@ -312,6 +313,7 @@ func (a *attempt) stream() error {
 			a.deadlines.answer.Store(0)
 			a.deliver()
 		}
+		a.result.Sent += int64(len(piece))
 		a.exchange.result.Sent += int64(len(piece))
 		if len(piece) > 0 && c.WriteBody(piece) != nil {
 			return clientGone

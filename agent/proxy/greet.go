@@ -37,7 +37,6 @@ func (p *Preface) trusts(from net.Addr) bool {
 // greet finds out who is behind the connection.
 func (v *visit) greet() *failure {
 	conn := v.app.NetConn()
-	v.who = proxyproto.Header{Source: addrPort(conn.RemoteAddr()), Destination: addrPort(conn.LocalAddr())}
 	if !v.tcp.Proxy.Accept {
 		return nil
 	}

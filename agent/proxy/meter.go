@@ -29,21 +29,39 @@ type Meter struct {
 	Circuit     atomic.Int64 // a CircuitState
 	// CircuitOpened counts how often the breaker opened.
 	CircuitOpened atomic.Int64
-	failures      [len(allKinds)]atomic.Int64
+	failures      byKind
+	retried       byKind // TCP: what the try before each of Retries came to
 }
 
-// fail counts one failure by kind.
-func (m *Meter) fail(kind Kind) {
+// fail counts one failure.
+func (m *Meter) fail(kind Kind) { m.failures.add(kind) }
+
+// Failures is the number of failures by kind, without those that never were.
+func (m *Meter) Failures() map[Kind]int64 { return m.failures.load() }
+
+// retry counts one further try of a TCP server, after one that came to that.
+func (m *Meter) retry(after Kind) {
+	m.Retries.Add(1)
+	m.retried.add(after)
+}
+
+// Retried is the number of a TCP server's retries by what the try before came
+// to, without those that never were. Of HTTP the Observer is told.
+func (m *Meter) Retried() map[Kind]int64 { return m.retried.load() }
+
+// byKind are counts by kind.
+type byKind [len(allKinds)]atomic.Int64
+
+func (b *byKind) add(kind Kind) {
 	if i := slices.Index(allKinds[:], kind); i >= 0 {
-		m.failures[i].Add(1)
+		b[i].Add(1)
 	}
 }
 
-// Failures is the number of failures by kind, without those that never were.
-func (m *Meter) Failures() map[Kind]int64 {
+func (b *byKind) load() map[Kind]int64 {
 	counts := make(map[Kind]int64)
 	for i, k := range allKinds {
-		if n := m.failures[i].Load(); n > 0 {
+		if n := b[i].Load(); n > 0 {
 			counts[k] = n
 		}
 	}

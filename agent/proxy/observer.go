@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
@@ -43,8 +44,19 @@ type Result struct {
 	Attempts  int           // tries made (of an exchange)
 	Took      time.Duration // from beginning to end; of a try, to its last wait for the backend
 	Own       time.Duration // of an exchange's Took, what went by here: neither waiting for a place nor at a backend
-	Received  int64         // bytes of the request's body that came from the app
-	Sent      int64         // bytes of the answer's body that went to the app
+	Received  int64         // bytes of the request's body that came from the app; of a try, that there were to send to the server
+	Sent      int64         // bytes of the answer's body that went to the app, or were to
+}
+
+// Visit is how one TCP connection from the app went, from when it was accepted
+// to its end. Received and Sent are the bytes from the app and to it, Attempts
+// the servers that were tried; Cancelled is an app that went away before one had
+// taken the connection. What else a Result has is of HTTP alone.
+type Visit struct {
+	Result
+	Client     netip.Addr    // who is behind it, by a PROXY header where there was one; zero for a unix socket
+	Server     *lb.Server    // the last that was tried; nil: none. It must not be changed
+	Connecting time.Duration // that the tries took until a server had taken the connection, or none had
 }
 
 // Unobserved is the observer that does nothing.

@@ -1,7 +1,11 @@
 package proxy
 
 import (
+	"bufio"
+	"io"
+	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -66,6 +70,61 @@ func TestATunnelIsNoLongRequest(t *testing.T) {
 	settled(t, f)
 	if exchanges, attempts = notes.read(); len(exchanges) != 1 || len(attempts) != 1 || f.Meter.Requests.Load() != 1 {
 		t.Errorf("in the end: %+v, %+v", exchanges, attempts)
+	}
+}
+
+// A try has the sizes of what it carried, a request those of all that came and
+// went; a try that reached nobody carried nothing.
+func TestSizesOfBodies(t *testing.T) {
+	answer := strings.Repeat("a", 100_000)
+	breaking, _ := rawBackend(t, func(conn net.Conn, r *bufio.Reader) {
+		if req := readHead(r); req != nil {
+			_, _ = io.Copy(io.Discard, req.Body)
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart")
+		}
+	})
+	good := backend(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = io.WriteString(w, answer)
+	})
+	hangingUp, _ := rawBackend(t, func(_ net.Conn, r *bufio.Reader) {
+		if req := readHead(r); req != nil {
+			_, _ = io.Copy(io.Discard, req.Body)
+		}
+	})
+	for name, test := range map[string]struct {
+		backends              []string
+		body                  int
+		exchange, last, first [2]int64
+	}{
+		"small":      {[]string{good}, 10, [2]int64{10, 100_000}, [2]int64{10, 100_000}, [2]int64{10, 100_000}},
+		"large":      {[]string{good}, 300_000, [2]int64{300_000, 100_000}, [2]int64{300_000, 100_000}, [2]int64{300_000, 100_000}},
+		"retried":    {[]string{refusing(t), good}, 10, [2]int64{10, 100_000}, [2]int64{10, 100_000}, [2]int64{}},
+		"sent again": {[]string{hangingUp, good}, 10, [2]int64{10, 100_000}, [2]int64{10, 100_000}, [2]int64{10, 0}},
+		"broken off": {[]string{breaking}, 10, [2]int64{10, 4}, [2]int64{10, 4}, [2]int64{10, 4}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, notes := defaults(), new(notebook)
+			o.Observer = notes
+			f := startHTTP(t, o, test.backends...)
+			r, _ := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+f.address+"/", strings.NewReader(strings.Repeat("x", test.body)))
+			if resp, err := client(t).Do(r); err == nil {
+				_, _ = io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+			}
+			settled(t, f)
+			sizes := func(r Result) [2]int64 { return [2]int64{r.Received, r.Sent} }
+			exchanges, attempts := notes.read()
+			if len(exchanges) != 1 || len(attempts) == 0 {
+				t.Fatalf("%+v, %+v", exchanges, attempts)
+			}
+			if got := sizes(exchanges[0]); got != test.exchange {
+				t.Errorf("the request has %v", got)
+			}
+			if first, last := sizes(attempts[0]), sizes(attempts[len(attempts)-1]); first != test.first || last != test.last {
+				t.Errorf("tries have %v and %v", first, last)
+			}
+		})
 	}
 }
 

@@ -53,6 +53,7 @@ type Options struct {
 	Memory      *Memory                     // HTTP only, one for all servers; nil: it is not watched
 	Descriptors *Descriptors                // one for all servers; nil: they are not counted
 	OnCircuit   func(from, to CircuitState) // HTTP only; told of every change of the breaker, in order, and must not block; may be nil
+	OnVisit     func(Visit)                 // TCP only; told of every connection from the app at its end, by many goroutines at once, and must not block; may be nil
 }
 
 // reportFault tells of a fault of this program, while it is being dealt with.

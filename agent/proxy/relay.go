@@ -20,6 +20,7 @@ type relay struct {
 	silence                    time.Duration // 0: any
 	clock                      *socket.Clock // runs
 	sent, received             *atomic.Int64 // bytes from and to the app, as they pass
+	fromApp, toApp             int64         // the same of this relay alone, once it has run
 
 	alarm     socket.Alarm
 	moved     atomic.Int64          // when something last did, by the clock
@@ -51,6 +52,7 @@ func (r *relay) run() error {
 	wg.Go(up.run)
 	down.run()
 	wg.Wait()
+	r.fromApp, r.toApp = up.carried, down.carried
 	if err := r.broken.Load(); err != nil && !errors.Is(*err, socket.ErrInterrupted) && !errors.Is(*err, net.ErrClosed) {
 		return *err
 	}
@@ -132,6 +134,7 @@ type direction struct {
 	from, to *socket.Conn
 	ahead    []byte
 	count    *atomic.Int64
+	carried  int64
 }
 
 func (d *direction) run() {
@@ -167,6 +170,7 @@ func (d *direction) carry() (again bool) {
 func (d *direction) pass(p []byte) bool {
 	n, err := d.to.Write(p)
 	d.count.Add(int64(n))
+	d.carried += int64(n)
 	if err != nil {
 		// No cut: the other direction still carries what that side had to say
 		// before it went, and then finds its end too.

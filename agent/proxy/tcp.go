@@ -55,18 +55,18 @@ func (t *TCP) handle(conn net.Conn) {
 	m := t.Meter
 	m.Active.Add(1)
 	m.Connections.Add(1)
+	v := newVisit(t, conn)
 	defer func() {
 		if fault := recover(); fault != nil {
 			t.reportFault(fault)
-			m.Errors.Add(1)
-			m.fail(Internal)
+			v.fail(ourFault)
 		}
+		v.report()
 		m.Requests.Add(1)
 		m.Connections.Add(-1)
 		m.Active.Add(-1)
 		t.door.leave()
 	}()
-	v := &visit{tcp: t, app: socket.New(conn)}
 	done, ok := t.tunnels.add(v)
 	if !ok {
 		conn.Close()
@@ -74,7 +74,6 @@ func (t *TCP) handle(conn net.Conn) {
 	}
 	defer done()
 	if f := v.serve(); f != nil {
-		m.Errors.Add(1)
-		m.fail(f.kind)
+		v.fail(f)
 	}
 }

@@ -20,6 +20,8 @@ type visit struct {
 	who   proxyproto.Header // who is behind it
 	ahead []byte            // what followed the PROXY header at once
 	alarm socket.Alarm      // of what comes before bytes flow
+	start time.Duration     // by the clock
+	told  Visit             // as far as it is known
 
 	mu     sync.Mutex
 	phase  phase
@@ -28,6 +30,30 @@ type visit struct {
 	over   bool                    // cut by a drain
 	server *lb.Server              // that relay goes to
 	relay  *relay                  // nil before
+}
+
+func newVisit(t *TCP, conn net.Conn) *visit {
+	return &visit{
+		tcp: t, app: socket.New(conn), start: t.clock.Now(), told: Visit{Result: Result{GRPC: -1}},
+		who: proxyproto.Header{Source: addrPort(conn.RemoteAddr()), Destination: addrPort(conn.LocalAddr())},
+	}
+}
+
+// fail notes that the visit failed.
+func (v *visit) fail(f *failure) {
+	v.tcp.Meter.Errors.Add(1)
+	v.tcp.Meter.fail(f.kind)
+	v.told.Error = string(f.kind)
+}
+
+// report tells how the visit went.
+func (v *visit) report() {
+	if v.tcp.OnVisit == nil {
+		return
+	}
+	v.told.Took = v.tcp.clock.Now() - v.start
+	v.told.Client = v.who.Source.Addr()
+	v.tcp.OnVisit(v.told)
 }
 
 // phase is what a visit waits for.
@@ -113,9 +139,10 @@ func (v *visit) attempt() (ctx context.Context, end func()) {
 
 // left tells whether nobody wants the connection any more, for which no one
 // is to blame.
-func left(ctx context.Context) bool {
+func (v *visit) left(ctx context.Context) bool {
 	cause := context.Cause(ctx)
-	return errors.Is(cause, errLeft) || errors.Is(cause, errCut)
+	v.told.Cancelled = errors.Is(cause, errLeft)
+	return v.told.Cancelled || errors.Is(cause, errCut)
 }
 
 // serve sees the visit through.
@@ -150,7 +177,7 @@ func (v *visit) forward() *failure {
 		if err != nil {
 			defer end()
 			switch {
-			case left(ctx):
+			case v.left(ctx):
 				return nil
 			case last != nil:
 				t.budget.refund()
@@ -159,10 +186,10 @@ func (v *visit) forward() *failure {
 			return unselected(err)
 		}
 		if last != nil {
-			t.Meter.Retries.Add(1)
+			t.Meter.retry(last.kind)
 		}
-		backend, took, f := v.connect(ctx, lease.Server().Address)
-		over := left(ctx)
+		backend, took, f := v.connect(ctx, lease.Server())
+		over := v.left(ctx)
 		end()
 		if f == nil {
 			t.Meter.Took.Add(took)
@@ -186,11 +213,12 @@ func (v *visit) forward() *failure {
 }
 
 // connect connects to a backend and tells it who is there, if it is to know.
-func (v *visit) connect(ctx context.Context, address string) (*socket.Conn, time.Duration, *failure) {
+func (v *visit) connect(ctx context.Context, to *lb.Server) (*socket.Conn, time.Duration, *failure) {
 	start := v.tcp.clock.Now()
 	v.enter(connect, v.tcp.Timeouts.Connect)
-	conn, err := v.dial(ctx, address)
+	conn, err := v.dial(ctx, to.Address)
 	took := v.tcp.clock.Now() - start
+	v.told.Server, v.told.Attempts, v.told.Connecting = to, v.told.Attempts+1, v.told.Connecting+took
 	v.enter(nothing, 0)
 	if err != nil {
 		if errors.Is(context.Cause(ctx), errSlow) {
@@ -235,7 +263,9 @@ func (v *visit) carry(backend *socket.Conn, server *lb.Server) *failure {
 	if !v.begin(r, server) {
 		return nil
 	}
-	switch err := r.run(); {
+	err := r.run()
+	v.told.Received, v.told.Sent = r.fromApp, r.toApp
+	switch {
 	case errors.Is(err, errSilent):
 		return &failure{kind: IdleTimeout, err: err}
 	case errors.Is(err, errDismissed):

@@ -61,6 +61,10 @@ telemetry {
     timeout     = "12s"
     interval    = "62s"
     temporality = "delta"
+
+    latency_buckets = ["1ms", "20ms", "1s"]
+    body_size       = true
+    backend_limit   = 64
     tls {
       ca_file              = "m-ca.pem"
       cert_file            = "m-cert.pem"
@@ -92,6 +96,7 @@ telemetry {
     status           = ["404", "500-599"]
     min_duration     = "750ms"
     retried          = true
+    failed           = true
     request_headers  = ["User-Agent", "X-Request-ID"]
     response_headers = ["Content-Type"]
     buffer           = "2MiB"

@@ -91,7 +91,7 @@ func (v view) panel(id int, at gridPos) panel {
 			t.Format, t.Instant = "table", true
 		}
 		// Only durations of HTTP requests carry trace IDs.
-		t.Exemplar = strings.HasPrefix(q.expr, "histogram_quantile(") && strings.Contains(q.expr, "(http_")
+		t.Exemplar = strings.HasPrefix(q.expr, "histogram_quantile(") && strings.Contains(q.expr, "(http_") && strings.Contains(q.expr, "_duration_")
 		p.Targets = append(p.Targets, t)
 	}
 	return p

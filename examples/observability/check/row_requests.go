@@ -52,5 +52,9 @@ func requests() row {
 		{title: "Latency of attempts", unit: "s", tells: "How many attempts at backends took how long.", kind: heat, queries: []query{
 			{"sum by (le) (increase(http_client_request_duration_seconds_bucket{$of}[$r]))", "{{le}}"},
 		}},
+		{title: "Size of bodies", unit: "bytes", tells: "p99 of requests from apps and of their answers, where telemetry.metrics.body_size is on.", queries: []query{
+			{"histogram_quantile(0.99, sum by (outrigger_upstream_name, le) (rate(http_server_request_body_size_bytes_bucket{$of}[$r])))", upstream + " requests"},
+			{"histogram_quantile(0.99, sum by (outrigger_upstream_name, le) (rate(http_server_response_body_size_bytes_bucket{$of}[$r])))", upstream + " answers"},
+		}},
 	}}
 }

@@ -7,7 +7,7 @@ func resilience() row {
 			{`sum by (outrigger_upstream_name) (rate(outrigger_retries_total{$of}[$r]))
 			/ (sum by (outrigger_upstream_name) (rate(http_server_request_duration_seconds_count{$of}[$r])) > 0)`, upstream},
 		}},
-		{title: "Retries by reason", unit: "ops", tells: "What the attempt before came to. TCP connects have no reason.", kind: stacked, queries: []query{
+		{title: "Retries by reason", unit: "ops", tells: "What the attempt before came to.", kind: stacked, queries: []query{
 			{"sum by (outrigger_upstream_name, reason) (rate(outrigger_retries_total{$of}[$r]))", upstream + " {{reason}}"},
 		}},
 		{title: "Retries denied", unit: "ops", tells: "The budget was spent: most of what is tried fails, and retries would make it worse.", kind: stacked, queries: []query{
@@ -42,7 +42,7 @@ func resilience() row {
 		{title: "Panic", unit: "none", tells: "Times that too few backends were up, so that others were used too (or requests refused, as health.panic says), and that enough were again.", kind: stacked, queries: []query{
 			{"sum by (outrigger_upstream_name, state) (increase(outrigger_panic_state_changes_total{$of}[$r]))", upstream + " {{state}}"},
 		}},
-		{title: "Picks", unit: "ops", tells: "Choices of a backend by strategy; none is where there was nobody to choose.", kind: stacked, queries: []query{
+		{title: "Picks", unit: "ops", tells: "Choices of a backend by strategy: in a panic, where too few are up and others are used too; outside the own zone, where that is preferred; none is where there was nobody to choose.", kind: stacked, queries: []query{
 			{"sum by (outrigger_upstream_name, strategy, result) (rate(outrigger_picks_total{$of}[$r]))", upstream + " {{strategy}} {{result}}"},
 		}},
 		{title: "Shadow strategy", unit: "ops", tells: "Whether shadow_strategy would have chosen the same.", kind: stacked, queries: []query{
@@ -50,6 +50,10 @@ func resilience() row {
 		}},
 		{title: "Imbalance", unit: "none", tells: "How many times its planned share the fullest backend has had in the last minute, of picks or of load: the strategy in force beside its shadow.", queries: []query{
 			{"max by (outrigger_upstream_name, strategy, type) (outrigger_shadow_imbalance{$of})", upstream + " {{strategy}} {{type}}"},
+		}},
+		{title: "Time in the queue", unit: "s", tells: "How long those waited that did, in vain or not. Near limits.queue_timeout the queue only puts off refusals: shorten it.", queries: []query{
+			{"histogram_quantile(0.5, sum by (outrigger_upstream_name, le) (rate(outrigger_queue_wait_duration_seconds_bucket{$of}[$r])))", upstream + " p50"},
+			{"histogram_quantile(0.99, sum by (outrigger_upstream_name, le) (rate(outrigger_queue_wait_duration_seconds_bucket{$of}[$r])))", upstream + " p99"},
 		}},
 	}}
 }

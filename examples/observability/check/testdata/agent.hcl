@@ -10,6 +10,7 @@ admin { listen = "127.0.0.1:0" }
 consul { wait = "1s" }
 
 telemetry {
+  metrics { body_size = true }
   access_log {
     format = "json"
     output = "ACCESS_LOG"

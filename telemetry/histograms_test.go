@@ -82,7 +82,7 @@ func TestDurationsAreTheSDKs(t *testing.T) {
 // other readers there are.
 func TestDelta(t *testing.T) {
 	rig := newRig(t, trusting())
-	delta := rig.upstreams.durations(metricdata.DeltaTemporality)
+	delta := rig.upstreams.histograms(metricdata.DeltaTemporality)
 	read := func() (map[string]metricdata.HistogramDataPoint[float64], metricdata.Temporality) {
 		scopes, err := delta.Produce(t.Context())
 		if err != nil {
@@ -153,7 +153,7 @@ func TestExponentialHistograms(t *testing.T) {
 	clearEnv(t)
 	t.Setenv("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram")
 	for _, protocol := range []string{protocolGRPC, protocolHTTP} {
-		u := newUpstreams("")
+		u := newUpstreams("", Metrics{})
 		readers, _, err := newReaders(t.Context(), destination{exporters: []string{exporterOTLP}, protocol: protocol, endpoint: "http://127.0.0.1:1"}, pushing{interval: time.Hour}, newExports(), u, nil, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -165,9 +165,9 @@ func TestExponentialHistograms(t *testing.T) {
 			_ = r.Shutdown(t.Context())
 		}
 	}
-	u := newUpstreams("")
+	u := newUpstreams("", Metrics{})
 	u.bySDK = true
-	reader := sdkmetric.NewManualReader(sdkmetric.WithProducer(u.durations(metricdata.CumulativeTemporality)),
+	reader := sdkmetric.NewManualReader(sdkmetric.WithProducer(u.histograms(metricdata.CumulativeTemporality)),
 		sdkmetric.WithAggregationSelector(func(sdkmetric.InstrumentKind) sdkmetric.Aggregation {
 			return sdkmetric.AggregationBase2ExponentialHistogram{MaxSize: 160, MaxScale: 20}
 		}))
@@ -243,14 +243,14 @@ func TestRecordingAtOnce(t *testing.T) {
 // A bucket takes an exemplar now and then, not with each measurement; what falls
 // into another is told of all the same.
 func TestExemplarsOfOneBucket(t *testing.T) {
-	d := newUpstreams("").get("web").overhead
+	d := newUpstreams("", Metrics{}).get("web").overhead
 	began := time.Now()
 	for i, took := range []time.Duration{time.Millisecond - 2, time.Millisecond - 1, time.Second, time.Millisecond} {
 		s := &span{recording: true, began: began.Add(time.Duration(i/3) * exemplarsEvery), id: trace.NewSpanContext(trace.SpanContextConfig{
 			TraceID: newTraceID(), SpanID: trace.SpanID{byte(i) + 1}, TraceFlags: trace.FlagsSampled,
 		})}
 		s.end(took)
-		d.add(s, 0, took)
+		d.add(s, 0, int64(took))
 		var all []exemplar.Exemplar
 		d.exemplars.Collect(&all)
 		var spans []byte

@@ -10,11 +10,11 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// durations gives one reader the histograms of what the upstreams' requests
-// took. The SDK knows nothing of them, so what it does for its own is done
+// histograms gives one reader the histograms of what the upstreams' requests
+// took and carried. The SDK knows nothing of them, so what it does for its own is done
 // here: temporality, the times, exemplars. Their series are bounded by
 // seriesLimit.
-type durations struct {
+type histograms struct {
 	upstreams   *upstreams
 	temporality metricdata.Temporality
 
@@ -23,19 +23,19 @@ type durations struct {
 	last  map[*distribution]tallies // delta: what it was then
 }
 
-// durations are the histograms for a reader of that temporality.
-func (u *upstreams) durations(t metricdata.Temporality) sdkmetric.Producer {
-	return &durations{upstreams: u, temporality: t, since: u.began, last: make(map[*distribution]tallies)}
+// histograms are those for a reader of that temporality.
+func (u *upstreams) histograms(t metricdata.Temporality) sdkmetric.Producer {
+	return &histograms{upstreams: u, temporality: t, since: u.began, last: make(map[*distribution]tallies)}
 }
 
 // Produce implements sdkmetric.Producer.
-func (d *durations) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
+func (d *histograms) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
 	all := d.upstreams.all()
 	var metrics []metricdata.Metrics
-	for _, h := range durationHistograms {
+	for _, h := range recorded {
 		points := make([]metricdata.HistogramDataPoint[float64], 0, len(all))
 		for _, u := range all {
 			for _, of := range h.of(u) {
@@ -60,7 +60,7 @@ func (d *durations) Produce(context.Context) ([]metricdata.ScopeMetrics, error) 
 }
 
 // point is a series as a reader is given it. One without measurements is none.
-func (d *durations) point(of *distribution, now time.Time) (p metricdata.HistogramDataPoint[float64], some bool) {
+func (d *histograms) point(of *distribution, now time.Time) (p metricdata.HistogramDataPoint[float64], some bool) {
 	t, from := of.read(), d.upstreams.began
 	if d.temporality == metricdata.DeltaTemporality {
 		t, d.last[of] = t.since(d.last[of]), t
@@ -71,13 +71,13 @@ func (d *durations) point(of *distribution, now time.Time) (p metricdata.Histogr
 	}
 	return metricdata.HistogramDataPoint[float64]{
 		Attributes: of.attributes, StartTime: from, Time: now,
-		Count: t.count, Sum: t.sum.Seconds(), Bounds: of.seconds, BucketCounts: t.buckets,
+		Count: t.count, Sum: float64(t.sum) / of.unit, Bounds: of.told, BucketCounts: t.buckets,
 		Exemplars: d.exemplars(of),
 	}, true
 }
 
 // exemplars are those of a series. With delta they are not told twice.
-func (d *durations) exemplars(of *distribution) (kept []metricdata.Exemplar[float64]) {
+func (d *histograms) exemplars(of *distribution) (kept []metricdata.Exemplar[float64]) {
 	var all []exemplar.Exemplar
 	of.exemplars.Collect(&all)
 	for _, e := range all {
@@ -91,12 +91,19 @@ func (d *durations) exemplars(of *distribution) (kept []metricdata.Exemplar[floa
 	return kept
 }
 
-// durationHistograms are the histograms that are recorded by ourselves.
-var durationHistograms = [...]struct {
+// recordedHistogram is one that is recorded by ourselves, and its series.
+type recordedHistogram struct {
 	name string
 	of   func(*upstream) []*distribution
-}{
-	{httpServerDuration, func(u *upstream) []*distribution { return u.serving.series.distributions() }},
-	{httpClientDuration, func(u *upstream) []*distribution { return u.sending.series.distributions() }},
+}
+
+var recorded = [...]recordedHistogram{
+	{httpServerDuration, func(u *upstream) []*distribution { return u.serving.series.distributions(tookOf) }},
+	{httpServerRequestSize, func(u *upstream) []*distribution { return u.serving.series.distributions(requestSizeOf) }},
+	{httpServerResponseSize, func(u *upstream) []*distribution { return u.serving.series.distributions(responseSizeOf) }},
+	{httpClientDuration, func(u *upstream) []*distribution { return u.sending.series.distributions(tookOf) }},
+	{httpClientRequestSize, func(u *upstream) []*distribution { return u.sending.series.distributions(requestSizeOf) }},
+	{httpClientResponseSize, func(u *upstream) []*distribution { return u.sending.series.distributions(responseSizeOf) }},
 	{overheadDuration, func(u *upstream) []*distribution { return []*distribution{u.overhead} }},
+	{queueWaitDuration, func(u *upstream) []*distribution { return []*distribution{u.waits} }},
 }
