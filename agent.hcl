@@ -88,6 +88,7 @@ telemetry {
     # its own for what it asks for.
     mode      = "hop"
     span_name = "semconv" # such as "GET"; upstream: such as "GET payments"
+    tcp       = false     # true: a span TCP for each connection of a tcp upstream, at its end
 
     tls { # for an https endpoint
       ca_file              = ""

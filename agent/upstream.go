@@ -187,7 +187,7 @@ func (a *Agent) serve(u *upstream) {
 	options := proxyOptions(u.config)
 	options.TLS = u.secured()
 	options.Balancer, options.Observer, options.Meter, options.ErrorLog = u.balancer, u.observer, u.meter, a.errorLog
-	options.Memory, options.Descriptors, options.OnCircuit, options.OnVisit = a.memory, a.descriptors, u.circuitChanged, u.observer.visited
+	options.Memory, options.Descriptors, options.OnCircuit, options.OnVisit = a.memory, a.descriptors, u.circuitChanged, u.visited
 	s := &serving{loan: u.listener.lend(), done: make(chan struct{})}
 	if u.config.Protocol == "tcp" {
 		s.server = proxy.NewTCP(options)

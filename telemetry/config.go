@@ -44,6 +44,7 @@ type Traces struct {
 	SampleRatio   float64 // share of the traces begun here that is recorded, 0 to 1; a caller's decision is kept
 	TrustIncoming bool    // a caller's span is the parent; else it is linked from a trace of its own
 	Mode          string  // "hop", a span for each request and one for each attempt; or "client", those of attempts alone; "" is hop
+	TCP           bool    // a TCP connection has a span too, at its end
 	SpanName      string  // "semconv", the method; or "upstream", the upstream's name too; "" is semconv
 }
 

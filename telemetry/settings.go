@@ -135,6 +135,7 @@ func (c *choices) traces(config Traces, d destination) (b batching) {
 		c.file("traces.sample_ratio", ratio, "1")
 	}
 	c.file("traces.trust_incoming", strconv.FormatBool(config.TrustIncoming), "true")
+	c.file("traces.tcp", strconv.FormatBool(config.TCP), "false")
 	c.file("traces.mode", cmp.Or(config.Mode, modeHop), modeHop)
 	c.file("traces.span_name", cmp.Or(config.SpanName, spanNameSemconv), spanNameSemconv)
 	c.env("traces.propagators", "OTEL_PROPAGATORS", "tracecontext", anything)

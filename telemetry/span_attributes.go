@@ -16,10 +16,13 @@ import (
 // spanName is the method, for a path has no end of values, and the upstream's
 // name where that is wanted.
 func (t *tracing) spanName(method int, upstream string) string {
-	name := methods[method]
 	if method == otherMethod {
-		name = "HTTP"
+		return t.named("HTTP", upstream)
 	}
+	return t.named(methods[method], upstream)
+}
+
+func (t *tracing) named(name, upstream string) string {
 	if t.byUpstream {
 		name += " " + text(upstream)
 	}
@@ -97,6 +100,11 @@ func (s *record) attempt(a *attempt, out *message.Request, server *lb.Server, nu
 	if server == nil {
 		return
 	}
+	s.backend(server)
+}
+
+// backend tells of a server that was sent to.
+func (s *record) backend(server *lb.Server) {
 	s.string(keyBackend, server.ID)
 	if server.Zone != "" {
 		s.string(keyZone, server.Zone)

@@ -182,7 +182,7 @@ func (t *Telemetry) trace(c Config) {
 	}
 	t.tracing = &tracing{
 		sampling: decide, propagator: carry, trust: c.Traces.TrustIncoming, limits: newSpanLimits(), processors: t.processors,
-		attemptsOnly: c.Traces.Mode == modeClient, byUpstream: c.Traces.SpanName == spanNameUpstream,
+		attemptsOnly: c.Traces.Mode == modeClient, byUpstream: c.Traces.SpanName == spanNameUpstream, visits: c.Traces.TCP,
 	}
 }
 

@@ -17,6 +17,7 @@ type tracing struct {
 	trust        bool // a caller's span becomes the parent
 	attemptsOnly bool // there is no span of an exchange: those of attempts have its place
 	byUpstream   bool // spans are called by the upstream too
+	visits       bool // TCP connections have spans
 	limits       spanLimits
 	processors   []spanProcessor
 }

@@ -106,6 +106,7 @@ type Traces struct {
 	SampleRatio   float64 // share of new traces that are recorded, 0 to 1; a caller's decision is kept
 	TrustIncoming bool    // false starts a new trace for every request and links the caller's
 	Mode          string  // hop, or client for spans of attempts alone
+	TCP           bool    // a span for each TCP connection, at its end
 	SpanName      string  // semconv for the method alone, or upstream for its name too
 }
 

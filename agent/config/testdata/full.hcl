@@ -43,6 +43,7 @@ telemetry {
     sample_ratio   = 0.25
     trust_incoming = false
     mode           = "client"
+    tcp            = true
     span_name      = "upstream"
     tls {
       ca_file              = "t-ca.pem"
