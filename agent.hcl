@@ -83,6 +83,13 @@ telemetry {
     sample_ratio   = 1      # share of new traces that are recorded, 0 to 1; a caller's decision is kept
     trust_incoming = true   # false begins a new trace for every request and links the caller's
 
+    # hop has a span for each request and one below it for each attempt at a
+    # backend; client has those of the attempts alone, for an app that has spans of
+    # its own for what it asks for.
+    mode      = "hop"
+    span_name = "semconv" # such as "GET"; upstream: such as "GET payments"
+    tcp       = false     # true: a span TCP for each connection of a tcp upstream, at its end
+
     tls { # for an https endpoint
       ca_file              = ""
       cert_file            = "" # together with key_file

@@ -121,6 +121,30 @@ func TestAccessLogFormats(t *testing.T) {
 	}
 }
 
+// A caller's trace goes on where the agent has no tracing of its own, and a line
+// says which it is.
+func TestAccessLogWithoutTracing(t *testing.T) {
+	for _, metrics := range []string{"prometheus", "none"} {
+		path := filepath.Join(t.TempDir(), "access.log")
+		a := run(t, parse(t, `
+			telemetry {
+				metrics { exporters = [%q] }
+				access_log {
+					format = "{path} {trace_id} {span_id}"
+					output = %q
+				}
+			}
+			upstream "web" {
+				listen = "127.0.0.1:0"
+				server "good" { address = %q }
+			}`, metrics, path, chatty(t)))
+		post(t, a.url("web")+"/200")
+		if got := accessLines(t, path, 1); got[0] != "/200 0af7651916cd43dd8448eb211c80319c -" {
+			t.Errorf("metrics to %s: %q", metrics, got)
+		}
+	}
+}
+
 func TestAccessLogFilters(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "access.log")
 	filtered := func(block string) *running {

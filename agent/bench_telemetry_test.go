@@ -15,6 +15,7 @@ import (
 // it was sent.
 type observation struct {
 	metrics, traces, ratio string
+	protocol               string // of traces; "" is http/protobuf
 	access                 bool
 	parent                 string // "" for none
 	beside                 string // the part that tells nothing and gets the same requests
@@ -28,24 +29,30 @@ const (
 // observed are the parts of BenchmarkTelemetry.
 func observed() map[string]observation {
 	return map[string]observation{
-		"off":        {metrics: "none", traces: "none", ratio: "1", parent: unsampledParent},
-		"off_root":   {metrics: "none", traces: "none", ratio: "1"},
-		"metrics":    {metrics: "prometheus", traces: "none", ratio: "1", parent: unsampledParent, beside: "off"},
-		"unsampled":  {metrics: "prometheus", traces: "otlp", ratio: "1", parent: unsampledParent, beside: "off"},
-		"roots_1pct": {metrics: "prometheus", traces: "otlp", ratio: "0.01", beside: "off_root"},
-		"sampled":    {metrics: "prometheus", traces: "otlp", ratio: "1", parent: sampledParent, beside: "off"},
-		"access_log": {metrics: "prometheus", traces: "none", ratio: "1", access: true, parent: unsampledParent, beside: "off"},
+		"off":          {metrics: "none", traces: "none", ratio: "1", parent: unsampledParent},
+		"off_root":     {metrics: "none", traces: "none", ratio: "1"},
+		"metrics":      {metrics: "prometheus", traces: "none", ratio: "1", parent: unsampledParent, beside: "off"},
+		"unsampled":    {metrics: "prometheus", traces: "otlp", ratio: "1", parent: unsampledParent, beside: "off"},
+		"roots_1pct":   {metrics: "prometheus", traces: "otlp", ratio: "0.01", beside: "off_root"},
+		"sampled":      {metrics: "prometheus", traces: "otlp", ratio: "1", parent: sampledParent, beside: "off"},
+		"sampled_grpc": {metrics: "prometheus", traces: "otlp", ratio: "1", protocol: "grpc", parent: sampledParent, beside: "off"},
+		"access_log":   {metrics: "prometheus", traces: "none", ratio: "1", access: true, parent: unsampledParent, beside: "off"},
 	}
 }
 
-func (o observation) block(collector string) string {
-	format := "off"
+// block is the telemetry of an agent, of which the collectors take the traces
+// by HTTP and by gRPC.
+func (o observation) block(byHTTP, byGRPC string) string {
+	format, protocol, collector := "off", "http/protobuf", byHTTP
+	if o.protocol == "grpc" {
+		protocol, collector = o.protocol, byGRPC
+	}
 	if o.access {
 		format = "json"
 	}
 	return fmt.Sprintf(`traces {
     exporters    = [%q]
-    protocol     = "http/protobuf"
+    protocol     = %q
     endpoint     = "http://%s"
     sample_ratio = %s
   }
@@ -53,7 +60,7 @@ func (o observation) block(collector string) string {
   access_log {
     format = %q
     output = %q
-  }`, o.traces, collector, o.ratio, o.metrics, format, os.DevNull)
+  }`, o.traces, protocol, collector, o.ratio, o.metrics, format, os.DevNull)
 }
 
 // BenchmarkTelemetry is what telemetry adds to the processor time of a request
@@ -67,14 +74,14 @@ func (o observation) block(collector string) string {
 //	go test -run '^$' -bench Telemetry -benchtime 20x ./agent
 func BenchmarkTelemetry(b *testing.B) {
 	b.Setenv("OTEL_BSP_MAX_QUEUE_SIZE", "8192")
-	collector := player(b, "collector").address
+	collectors := player(b, "collector").address + " " + player(b, "grpc_collector").address
 	backends := player(b, "backend").address + " " + player(b, "backend").address
 	all := observed()
 	players := make(map[string]*played)
 	var parts []string
 	for part := range all {
 		parts = append(parts, part)
-		players[part] = player(b, part+" "+collector+" "+backends)
+		players[part] = player(b, part+" "+collectors+" "+backends)
 	}
 	slices.Sort(parts)
 	transport := &http.Transport{MaxIdleConnsPerHost: 32}

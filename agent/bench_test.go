@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"google.golang.org/grpc"
 
 	"github.com/outrigger-sidecar/outrigger/agent/config"
 )
@@ -154,6 +156,10 @@ func play(part string) {
 		go func() {
 			_ = http.Serve(l, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
 		}()
+	case "grpc_collector":
+		server := grpc.NewServer()
+		coltrace.RegisterTraceServiceServer(server, takesTraces{})
+		go func() { _ = server.Serve(l) }()
 	case "outrigger_traced":
 		l.Close()
 		address = playAgent(`traces { exporters = ["otlp"] }`, fields[1:])
@@ -162,7 +168,7 @@ func play(part string) {
 		address = playAgent("", fields[1:])
 	default:
 		l.Close()
-		address = playAgent(observed()[fields[0]].block(fields[1]), fields[2:])
+		address = playAgent(observed()[fields[0]].block(fields[1], fields[2]), fields[3:])
 	}
 	control, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -174,6 +180,15 @@ func play(part string) {
 	fmt.Println(address, control.Addr())
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	os.Exit(0)
+}
+
+// takesTraces is a collector by gRPC.
+type takesTraces struct {
+	coltrace.UnimplementedTraceServiceServer
+}
+
+func (takesTraces) Export(context.Context, *coltrace.ExportTraceServiceRequest) (*coltrace.ExportTraceServiceResponse, error) {
+	return &coltrace.ExportTraceServiceResponse{}, nil
 }
 
 // playAgent runs an agent whose telemetry is as the blocks say.

@@ -118,6 +118,9 @@ func (x *loggedExchange) describe(r proxy.Result) {
 	if t, ok := x.Exchange.(telemetry.Traced); ok {
 		e.TraceID, e.SpanID = t.Trace()
 	}
+	if e.TraceID == ([16]byte{}) { // there is no tracing here, but the caller's trace goes on
+		e.TraceID = telemetry.CallersTrace(&x.request.Header)
+	}
 }
 
 // line is the entry with the headers that a log wants. Of the answer they are

@@ -125,6 +125,7 @@ func telemetryConfig(c config.Config, build Build) telemetry.Config {
 		Traces: telemetry.Traces{
 			Exporter:    exporterOf(c.Telemetry.Traces.Exporter),
 			SampleRatio: c.Telemetry.Traces.SampleRatio, TrustIncoming: c.Telemetry.Traces.TrustIncoming,
+			Mode: c.Telemetry.Traces.Mode, SpanName: c.Telemetry.Traces.SpanName, TCP: c.Telemetry.Traces.TCP,
 		},
 		Metrics: telemetry.Metrics{
 			Exporter: exporterOf(c.Telemetry.Metrics.Exporter),

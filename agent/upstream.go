@@ -188,7 +188,7 @@ func (a *Agent) serve(u *upstream) {
 	options.TLS = u.secured()
 	options.Balancer, options.Observer, options.Meter, options.ErrorLog = u.balancer, u.observer, u.meter, a.errorLog
 	options.Memory, options.Descriptors, options.Loops = a.memory, a.descriptors, a.loops
-	options.OnCircuit, options.OnVisit, options.OnClosed = u.circuitChanged, u.observer.visited, a.telemetry.Lives(u.name)
+	options.OnCircuit, options.OnVisit, options.OnClosed = u.circuitChanged, u.visited, a.telemetry.Lives(u.name)
 	s := &serving{loan: u.listener.lend(), done: make(chan struct{})}
 	if u.config.Protocol == "tcp" {
 		s.server = proxy.NewTCP(options)

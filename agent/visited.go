@@ -8,6 +8,12 @@ import (
 	"github.com/outrigger-sidecar/outrigger/telemetry"
 )
 
+// visited tells of a TCP connection, which has ended.
+func (u *upstream) visited(v proxy.Visit) {
+	u.tell.Visited(u.name, choosing{u}, v)
+	u.observer.visited(v)
+}
+
 // visited writes the line of a TCP connection, which has ended.
 func (o *logged) visited(v proxy.Visit) {
 	if o.access.current.Load() == nil {

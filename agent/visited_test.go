@@ -220,3 +220,32 @@ func TestConservationOfConnections(t *testing.T) {
 		t.Errorf("lines have %d bytes in and %d out, metrics %v", in, out, carried)
 	}
 }
+
+// Where they are wanted a connection has a span, with how it went.
+func TestSpansOfConnections(t *testing.T) {
+	to := startCollector(t)
+	r := run(t, parse(t, `
+		telemetry {
+			traces {
+				exporters = ["otlp"]
+				protocol  = "http/protobuf"
+				endpoint  = %q
+				span_name = "upstream"
+				tcp       = true
+			}
+		}
+		upstream "lines" {
+			listen   = "127.0.0.1:0"
+			protocol = "tcp"
+			server "good" { address = %q }
+		}`, to.url, namingBackend(t, "a:1")))
+	chat(t, r, "lines")
+	if err := r.end(t); err != nil {
+		t.Error(err)
+	}
+	to.mu.Lock()
+	defer to.mu.Unlock()
+	if len(to.spans) != 1 || to.spans[0].Name != "TCP lines" || to.spans[0].EndTimeUnixNano <= to.spans[0].StartTimeUnixNano {
+		t.Errorf("%v", to.spans)
+	}
+}

@@ -81,6 +81,7 @@ func TestCollect(t *testing.T) {
 	} {
 		rig.Tell(LevelInfo, "told", e)
 	}
+	rig.spans.GetSpans() // waits until they are exported
 	all := rig.with(everything()...).collect(t)
 	for name, want := range map[string]map[string]float64{
 		httpServerActive: {

@@ -16,11 +16,13 @@ import (
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
 	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	_ "google.golang.org/grpc/encoding/gzip" // the server must know it
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -35,6 +37,7 @@ type fakeCollector struct {
 	mu       sync.Mutex
 	resource map[string]string
 	spans    []string // names
+	whole    []*tracepb.ResourceSpans
 	metrics  map[string]bool
 	records  []*logspb.LogRecord
 	delta    bool // a sum came that does not count from the start
@@ -98,6 +101,7 @@ func (c *fakeCollector) answer(ctx context.Context) error {
 func (c *fakeCollector) takeTraces(r *coltrace.ExportTraceServiceRequest) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.whole = append(c.whole, r.ResourceSpans...)
 	for _, rs := range r.ResourceSpans {
 		c.resource = textsOf(rs.Resource.Attributes)
 		for _, ss := range rs.ScopeSpans {
@@ -217,7 +221,11 @@ func (c *fakeCollector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/v1/traces":
 		var m coltrace.ExportTraceServiceRequest
-		if err = proto.Unmarshal(data, &m); err == nil {
+		read := proto.Unmarshal
+		if r.Header.Get("Content-Type") == "application/json" {
+			read = protojson.Unmarshal // but for IDs, which are hexadecimal there
+		}
+		if err = read(data, &m); err == nil {
 			c.takeTraces(&m)
 		}
 	case "/v1/metrics":

@@ -43,6 +43,9 @@ type Traces struct {
 	Exporter
 	SampleRatio   float64 // share of the traces begun here that is recorded, 0 to 1; a caller's decision is kept
 	TrustIncoming bool    // a caller's span is the parent; else it is linked from a trace of its own
+	Mode          string  // "hop", a span for each request and one for each attempt; or "client", those of attempts alone; "" is hop
+	TCP           bool    // a TCP connection has a span too, at its end
+	SpanName      string  // "semconv", the method; or "upstream", the upstream's name too; "" is semconv
 }
 
 // Metrics says what becomes of metrics, by default prometheus.
@@ -66,7 +69,7 @@ type Logs struct {
 	Level Level // the least of the log's lines that go along; events go in any case. The zero value is none
 }
 
-// The names of exporters and protocols.
+// The words of a configuration.
 const (
 	exporterOTLP       = "otlp"
 	exporterStdout     = "stdout"
@@ -80,6 +83,12 @@ const (
 	compressionGzip = "gzip"
 
 	temporalityCumulative = "cumulative"
+
+	modeHop    = "hop"
+	modeClient = "client"
+
+	spanNameSemconv  = "semconv"
+	spanNameUpstream = "upstream"
 )
 
 // exporterNames lists what a signal can be sent to.
@@ -105,6 +114,12 @@ func (c Config) validate() error {
 	}
 	if err := checkRatio(c.Traces.SampleRatio); err != nil {
 		return fmt.Errorf("telemetry: traces: %w", err)
+	}
+	if m := c.Traces.Mode; m != "" && m != modeHop && m != modeClient {
+		return fmt.Errorf("telemetry: traces: no mode %q", m)
+	}
+	if n := c.Traces.SpanName; n != "" && n != spanNameSemconv && n != spanNameUpstream {
+		return fmt.Errorf("telemetry: traces: no span name %q", n)
 	}
 	if c.Metrics.Interval < 0 || c.ShutdownTimeout < 0 {
 		return fmt.Errorf("telemetry: an interval of %v or a shutdown timeout of %v is negative", c.Metrics.Interval, c.ShutdownTimeout)

@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"context"
 	"math/rand/v2"
 	"slices"
 	"sync/atomic"
@@ -30,6 +29,7 @@ type distribution struct {
 	cells     []atomic.Int64 // of each lane: the sum, then the count of each bucket
 	stride    int            // from one lane to the next
 	exemplars *exemplar.HistogramReservoir
+	offered   []atomic.Int64        // of each bucket: when an exemplar was last, in ns of Unix time
 	options   []metric.RecordOption // for an SDK's histogram
 }
 
@@ -39,14 +39,12 @@ type recording struct {
 	bounds []int64                 // upper, inclusive, of all buckets but the last
 	told   []float64               // the same, in the histogram's unit
 	unit   float64                 // how many of what is counted are one of it
-	keeps  exemplar.Filter         // tells which measurements are fit for exemplars
-	always bool                    // those without a span may be too
+	keeps  exemplars               // measurements to be told of
 	sdk    metric.Float64Histogram // to record into instead; nil: none
 }
 
 func newRecording(i Instrument) *recording {
 	r := &recording{told: i.Buckets, unit: 1, keeps: exemplarFilter()}
-	r.always = r.keeps(context.Background())
 	if i.Unit == unitSeconds {
 		r.unit = float64(time.Second)
 	}
@@ -56,15 +54,19 @@ func newRecording(i Instrument) *recording {
 	return r
 }
 
+// exemplars are the measurements that may be kept as such: those in a recorded
+// span, and the others.
+type exemplars struct{ recorded, others bool }
+
 // exemplarFilter follows OTEL_METRICS_EXEMPLAR_FILTER, as the SDK does.
-func exemplarFilter() exemplar.Filter {
+func exemplarFilter() exemplars {
 	switch variable("OTEL_METRICS_EXEMPLAR_FILTER") {
 	case "always_on":
-		return exemplar.AlwaysOnFilter
+		return exemplars{true, true}
 	case "always_off":
-		return exemplar.AlwaysOffFilter
+		return exemplars{}
 	}
-	return exemplar.TraceBasedFilter
+	return exemplars{recorded: true}
 }
 
 func (r *recording) distribution(attrs ...attribute.KeyValue) *distribution {
@@ -77,15 +79,16 @@ func (r *recording) distribution(attrs ...attribute.KeyValue) *distribution {
 		cells:      make([]atomic.Int64, lanes*stride),
 		stride:     stride,
 		exemplars:  exemplar.NewHistogramReservoir(r.told),
+		offered:    make([]atomic.Int64, len(r.bounds)+1),
 		options:    []metric.RecordOption{metric.WithAttributeSet(set)},
 	}
 }
 
-// add records one measurement. With a sampled span in ctx it may become an
-// exemplar.
-func (d *distribution) add(ctx context.Context, lane int, amount int64) {
+// add records one measurement. It may become an exemplar, of the span if there is
+// one that is recorded and has ended; nil is none.
+func (d *distribution) add(of *span, lane int, amount int64) {
 	if d.sdk != nil {
-		d.sdk.Record(ctx, float64(amount)/d.unit, d.options...)
+		d.sdk.Record(of.measured(), float64(amount)/d.unit, d.options...)
 		return
 	}
 	bucket := 0
@@ -95,17 +98,28 @@ func (d *distribution) add(ctx context.Context, lane int, amount int64) {
 	cells := d.cells[lane*d.stride:]
 	cells[1+bucket].Add(1)
 	cells[0].Add(amount)
-	if ctx == context.Background() && !d.always {
-		return // no span
+	switch {
+	case of.recorded() && d.keeps.recorded:
+		d.offer(of, bucket, of.ended, amount)
+	case !of.recorded() && d.keeps.others:
+		d.offer(of, bucket, time.Now(), amount)
 	}
-	if d.keeps(ctx) {
-		d.exemplars.Offer(ctx, time.Now(), exemplar.NewValue(float64(amount)/d.unit), nil)
+}
+
+// exemplarsEvery is how often a bucket is offered an exemplar, of which one is
+// shown for each time that the histogram is read.
+const exemplarsEvery = 10 * time.Millisecond
+
+func (d *distribution) offer(of *span, bucket int, now time.Time, amount int64) {
+	if at := now.UnixNano(); at-d.offered[bucket].Load() >= int64(exemplarsEvery) {
+		d.offered[bucket].Store(at)
+		d.exemplars.Offer(of.measured(), now, exemplar.NewValue(float64(amount)/d.unit), nil)
 	}
 }
 
 // measure records one duration outside of any exchange.
 func (d *distribution) measure(took time.Duration) {
-	d.add(context.Background(), rand.IntN(lanes), int64(took))
+	d.add(nil, rand.IntN(lanes), int64(took))
 }
 
 // tallies is what a distribution held at about one moment: a measurement that

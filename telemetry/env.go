@@ -28,6 +28,19 @@ type destination struct {
 // variable is one of the environment's; empty and unset are the same.
 func variable(name string) string { return strings.TrimSpace(os.Getenv(name)) }
 
+// number is the first of the variables that is set, if it is a whole number.
+func number(byDefault int, names ...string) int {
+	for _, name := range names {
+		if v := variable(name); v != "" {
+			if n, err := strconv.Atoi(v); err == nil {
+				return n
+			}
+			break
+		}
+	}
+	return byDefault
+}
+
 // otlpVariable is a setting of OTLP, for the signal or for all, and which
 // variable has it.
 func otlpVariable(signal, name string) (value, variableName string) {

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+
 	"github.com/outrigger-sidecar/outrigger/agent/proxy"
 )
 
@@ -129,6 +131,51 @@ func TestOTLP(t *testing.T) {
 	}
 }
 
+// A receiver reads the same spans however they are sent.
+func TestSpansArriveWhole(t *testing.T) {
+	clearEnv(t)
+	for _, protocol := range []string{protocolGRPC, protocolHTTP, "http/json"} {
+		t.Run(protocol, func(t *testing.T) {
+			t.Setenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", protocol)
+			t.Setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "3")
+			by := protocol
+			if by != protocolGRPC {
+				by = protocolHTTP
+			}
+			collector := newCollector(t, by, "ok")
+			c := trusting()
+			c.Traces.Exporter = Exporter{Exporters: []string{"otlp"}, Endpoint: collector.url}
+			tel := setup(t, c)
+			for range 4 {
+				carry(tel.Observer("web", nil), request("GET", "http://web.local/a?b=c", "traceparent", sampledParent, "tracestate", "a=1"), good)
+			}
+			if err := tel.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+			collector.mu.Lock()
+			defer collector.mu.Unlock()
+			if len(collector.whole) != 3 || len(collector.spans) != 8 {
+				t.Fatalf("%d exports, of %d spans", len(collector.whole), len(collector.spans))
+			}
+			for _, rs := range collector.whole {
+				if rs.SchemaUrl == "" || rs.ScopeSpans[0].SchemaUrl == "" || rs.ScopeSpans[0].Scope.Name != scope || rs.ScopeSpans[0].Scope.Version != "1.2.3" {
+					t.Errorf("not as it should be: %v", rs)
+				}
+				for _, s := range rs.ScopeSpans[0].Spans {
+					got := textsOf(s.Attributes)
+					path, flags := got["url.path"], uint32(0x301)
+					if s.Kind == tracepb.Span_SPAN_KIND_CLIENT {
+						path, flags = strings.TrimSuffix(strings.TrimPrefix(got["url.full"], "http://web.local"), "?b=c"), 0x101
+					}
+					if got["outrigger.upstream.name"] != "web" || path != "/a" || s.TraceState != "a=1" || s.Flags != flags || s.EndTimeUnixNano-s.StartTimeUnixNano != uint64(good.Took) {
+						t.Errorf("%v", s)
+					}
+				}
+			}
+		})
+	}
+}
+
 // Spans with text that is no UTF-8 must not spoil the batch they are in.
 func TestOTLPOfAnOddRequest(t *testing.T) {
 	clearEnv(t)
@@ -196,7 +243,7 @@ func TestStdout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	processors, err := newSpanProcessors(t.Context(), d, defaultQueue, e, out)
+	processors, err := newSpanQueues(t.Context(), d, batching{defaultQueue, 512, time.Hour, time.Second}, origin{}, e, out)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,6 @@ import (
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
 // The signals there are.
@@ -22,7 +21,7 @@ const (
 
 // exports counts what became of telemetry itself, and can cut short whatever
 // export is under way: a collector that hangs must not keep the agent from
-// ending, and the SDK's queue outlives the context of its Shutdown
+// ending, and the SDK's queues outlive the context of its Shutdown
 // (open-telemetry/opentelemetry-go#8631).
 type exports struct {
 	ctx  context.Context // ends when exports are to be cut short
@@ -73,46 +72,6 @@ func (e *exports) cut(ctx context.Context) (_ context.Context, done func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	release := context.AfterFunc(e.ctx, cancel)
 	return ctx, func() { release(); cancel() }
-}
-
-// spanQueue counts the spans that a processor is given, and gives it no more
-// than there is room for.
-type spanQueue struct {
-	sdktrace.SpanProcessor
-	room *room
-}
-
-// OnEnd implements sdktrace.SpanProcessor.
-func (q spanQueue) OnEnd(s sdktrace.ReadOnlySpan) {
-	if s.SpanContext().IsSampled() && q.room.take() {
-		q.SpanProcessor.OnEnd(s)
-	}
-}
-
-// Shutdown implements sdktrace.SpanProcessor.
-func (q spanQueue) Shutdown(ctx context.Context) error {
-	q.room.closed.Store(true)
-	return q.SpanProcessor.Shutdown(ctx)
-}
-
-// spanExporter counts the spans that leave.
-type spanExporter struct {
-	sdktrace.SpanExporter
-	*exports
-	room *room
-}
-
-// ExportSpans implements sdktrace.SpanExporter.
-func (x spanExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
-	ctx, done := x.cut(ctx)
-	defer done()
-	err := x.SpanExporter.ExportSpans(ctx, spans)
-	x.room.leave(len(spans), err)
-	if err != nil {
-		x.tracesFailed.Add(1)
-		return fmt.Errorf("telemetry: export of traces: %w", err)
-	}
-	return nil
 }
 
 // logQueue counts the records that a processor is given, and gives it no more

@@ -10,7 +10,9 @@ import (
 	"time"
 
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/exemplar"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy"
 )
@@ -99,10 +101,11 @@ func TestDelta(t *testing.T) {
 	if p, _ := read(); len(p) != 0 {
 		t.Fatalf("%v of nothing", p)
 	}
-	carry(o, request("GET", "http://web.local/", "traceparent", sampledParent), lasting(time.Second))
+	carry(o, request("GET", "http://web.local/", "traceparent", sampledParent), lasting(20*time.Millisecond))
+	time.Sleep(20 * time.Millisecond) // so that it is over by the clock too
 	carry(o, request("GET", "http://web.local/"), proxy.Result{Status: 404, Major: 1, GRPC: -1})
 	first, temporality := read()
-	if len(first) != 2 || first["200"].Count != 1 || first["200"].Sum != 1 || temporality != metricdata.DeltaTemporality || len(first["200"].Exemplars) != 1 {
+	if len(first) != 2 || first["200"].Count != 1 || first["200"].Sum != 0.02 || temporality != metricdata.DeltaTemporality || len(first["200"].Exemplars) != 1 {
 		t.Fatalf("%v: %+v", temporality, first)
 	}
 	carry(o, request("GET", "http://web.local/", "traceparent", unsampledParent), lasting(3*time.Second))
@@ -115,7 +118,7 @@ func TestDelta(t *testing.T) {
 	if third, _ := read(); len(third) != 0 {
 		t.Errorf("%+v is told twice", third)
 	}
-	if all := points(t, rig.collect(t), httpServerDuration); all["200"].Count != 2 || all["200"].Sum != 4 {
+	if all := points(t, rig.collect(t), httpServerDuration); all["200"].Count != 2 || math.Abs(all["200"].Sum-3.02) > 1e-9 {
 		t.Errorf("all: %+v", all)
 	}
 }
@@ -234,5 +237,29 @@ func TestRecordingAtOnce(t *testing.T) {
 	}
 	if want := 4 * each * (each - 1) / 2; count != 4*each || math.Abs(sum-float64(want)/1000) > 1e-6 {
 		t.Errorf("%d measurements of %v s, not %d ms", count, sum, want)
+	}
+}
+
+// A bucket takes an exemplar now and then, not with each measurement; what falls
+// into another is told of all the same.
+func TestExemplarsOfOneBucket(t *testing.T) {
+	d := newUpstreams("", Metrics{}).get("web").overhead
+	began := time.Now()
+	for i, took := range []time.Duration{time.Millisecond - 2, time.Millisecond - 1, time.Second, time.Millisecond} {
+		s := &span{recording: true, began: began.Add(time.Duration(i/3) * exemplarsEvery), id: trace.NewSpanContext(trace.SpanContextConfig{
+			TraceID: newTraceID(), SpanID: trace.SpanID{byte(i) + 1}, TraceFlags: trace.FlagsSampled,
+		})}
+		s.end(took)
+		d.add(s, 0, int64(took))
+		var all []exemplar.Exemplar
+		d.exemplars.Collect(&all)
+		var spans []byte
+		for _, e := range all {
+			spans = append(spans, e.SpanID[0])
+		}
+		slices.Sort(spans)
+		if want := [][]byte{{1}, {1}, {1, 3}, {3, 4}}[i]; !slices.Equal(spans, want) {
+			t.Errorf("after %d: exemplars of %v, not %v", i+1, spans, want)
+		}
 	}
 }

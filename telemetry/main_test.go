@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,7 +15,6 @@ import (
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.uber.org/goleak"
 
@@ -28,11 +28,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // rig is a Telemetry whose spans and metrics stay in memory.
 type rig struct {
 	*Telemetry
-	spans  *tracetest.InMemoryExporter
+	spans  *memorySpans
 	logs   *memoryLogs
 	reader *sdkmetric.ManualReader
 	source *fakeSource
-	lossy  bool // not all is sent in the end
 }
 
 // fakeSource is a Source whose answer is set.
@@ -64,7 +63,7 @@ func trusting() Config {
 
 func newRig(t testing.TB, c Config) *rig {
 	t.Helper()
-	r := &rig{logs: new(memoryLogs), spans: tracetest.NewInMemoryExporter(), source: new(fakeSource)}
+	r := &rig{logs: new(memoryLogs), spans: new(memorySpans), source: new(fakeSource)}
 	u := newUpstreams(c.Version, c.Metrics)
 	r.reader = sdkmetric.NewManualReader(sdkmetric.WithProducer(u.histograms(metricdata.CumulativeTemporality)))
 	e := newExports()
@@ -73,8 +72,9 @@ func newRig(t testing.TB, c Config) *rig {
 		upstreams: u,
 		readers:   []sdkmetric.Reader{r.reader},
 	}
-	spans, records := newRoom(defaultQueue, &e.spans), newRoom(defaultQueue, &e.records)
-	p.processors = []sdktrace.SpanProcessor{spanQueue{sdktrace.NewSimpleSpanProcessor(spanExporter{r.spans, e, spans}), spans}}
+	records := newRoom(defaultQueue, &e.records)
+	r.spans.queue = newSpanQueue(batching{defaultQueue, 512, time.Hour, time.Second}, e, r.spans)
+	p.processors = []spanProcessor{r.spans.queue}
 	p.queues = []sdklog.Processor{logQueue{sdklog.NewSimpleProcessor(logExporter{r.logs, e, records}), records}}
 	about, err := newResource(t.Context(), c)
 	if err != nil {
@@ -90,11 +90,53 @@ func newRig(t testing.TB, c Config) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := r.Shutdown(context.Background()); err != nil && !r.lossy {
+		if err := r.Shutdown(context.Background()); err != nil {
 			t.Errorf("Shutdown: %v", err)
 		}
 	})
 	return r
+}
+
+// memorySpans keeps spans.
+type memorySpans struct {
+	queue *spanQueue
+	deaf  atomic.Bool // nothing is kept
+
+	mu  sync.Mutex
+	all tracetest.SpanStubs
+}
+
+func (m *memorySpans) export(_ context.Context, wire []byte) error {
+	if m.deaf.Load() {
+		return nil
+	}
+	spans, err := unmarshalSpans(wire)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range spans {
+		m.all = append(m.all, origin{}.stub(s))
+	}
+	return err
+}
+
+func (m *memorySpans) Shutdown(context.Context) error { return nil }
+
+// GetSpans are those that have ended.
+func (m *memorySpans) GetSpans() tracetest.SpanStubs {
+	for m.queue.spans.waiting() > 0 {
+		m.queue.flush()
+		time.Sleep(time.Millisecond)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.all)
+}
+
+// forget keeps nothing of what was exported.
+func (m *memorySpans) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.all = nil
 }
 
 // memoryLogs keeps log records.

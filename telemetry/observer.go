@@ -1,11 +1,10 @@
 package telemetry
 
 import (
-	"context"
 	"sync"
 	"sync/atomic"
 
-	oteltrace "go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy"
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
@@ -15,9 +14,10 @@ import (
 // observer follows the requests of one upstream.
 type observer struct {
 	upstream *upstream
-	choosing Choosing // nil: not known
-	tracing  *tracing // nil: off
-	metrics  bool     // durations are recorded
+	choosing Choosing             // nil: not known
+	tracing  *tracing             // nil: off
+	shared   [len(methods)]shared // by its spans, of each method; empty without tracing
+	metrics  bool                 // durations are recorded
 	made     atomic.Uint32
 	resting  sync.Pool // of *exchange
 }
@@ -29,15 +29,15 @@ type exchange struct {
 	lane    int // of what is counted, which is each processor's own as the pool is
 	method  int
 	version int
-	trace   carriage
+	tells   bool // the trace's headers are ours to write; else the caller's pass as they are
 	span    span
+	link    trace.SpanContext // the caller's span, where a trace of our own took its place
 	first   attempt
 }
 
 // attempt is one try.
 type attempt struct {
 	*exchange
-	ctx  context.Context // of the span; nil without one
 	span span
 }
 
@@ -46,6 +46,7 @@ func (o *observer) Begin(r *message.Request) proxy.Exchange {
 	x, ok := o.resting.Get().(*exchange)
 	if !ok {
 		x = &exchange{observer: o, lane: int(o.made.Add(1) % lanes)}
+		x.span.context() // made once, before attempts beside each other ask for it
 	}
 	x.method, x.version = methodOf(r.Method), versionOf(r.Major, r.Minor)
 	o.upstream.serving.begin(x.lane, x.method)
@@ -66,7 +67,9 @@ func (x *exchange) Attempt(out *message.Request, server *lb.Server, number int, 
 	if number > 0 {
 		x.upstream.retry(reason)
 	}
-	x.trace.attempt(a, out, server, number, reason)
+	if x.tells {
+		x.tracing.attempt(a, out, server, number, reason)
+	}
 	return a
 }
 
@@ -84,14 +87,10 @@ type Traced interface {
 
 // Trace implements Traced.
 func (x *exchange) Trace() (trace [16]byte, span [8]byte) {
-	if x.trace.ctx == nil {
-		return x.trace.begun.trace, span
+	if x.span.recording {
+		span = x.span.id.SpanID()
 	}
-	s := oteltrace.SpanContextFromContext(x.trace.ctx)
-	if x.span.recorded() {
-		span = s.SpanID()
-	}
-	return s.TraceID(), span
+	return x.span.id.TraceID(), span
 }
 
 // retry counts a further attempt. The places after those of kinds are for one
@@ -111,40 +110,34 @@ func (u *upstream) retry(cause string) {
 // End implements proxy.Attempt.
 func (a *attempt) End(r proxy.Result) {
 	f := ofAttempt(r)
+	a.span.end(r.Took)
 	sending := &a.upstream.sending
 	sending.end(a.lane, a.method)
 	if a.metrics {
-		sending.series.of(combine(a.method, versionOf(r.Major, 1), r.Status, f)).add(orBackground(a.ctx), a.lane, &r)
+		sending.series.of(combine(a.method, versionOf(r.Major, 1), r.Status, f)).add(&a.span, a.lane, &r)
 	}
-	if a.span.recorded() {
-		a.span.endAttempt(r, f)
+	if a.span.recording {
+		a.span.record.attemptEnd(r, f)
+		a.tracing.send(&a.span, f)
 	}
 }
 
 // End implements proxy.Exchange.
 func (x *exchange) End(r proxy.Result) {
 	f := ofExchange(r)
+	x.span.end(r.Took)
 	serving := &x.upstream.serving
 	serving.end(x.lane, x.method)
 	if x.metrics {
-		serving.series.of(combine(x.method, x.version, r.Status, f)).add(orBackground(x.trace.ctx), x.lane, &r)
-		x.upstream.overhead.add(orBackground(x.trace.ctx), x.lane, int64(r.Own))
+		serving.series.of(combine(x.method, x.version, r.Status, f)).add(&x.span, x.lane, &r)
+		x.upstream.overhead.add(&x.span, x.lane, int64(r.Own))
 	}
-	if x.span.recorded() {
-		x.span.endExchange(r, f)
+	if x.span.recording {
+		x.span.record.exchangeEnd(r, f)
+		x.tracing.send(&x.span, f)
 	}
-	x.trace = carriage{}
+	x.tells, x.first.exchange = false, nil
 	x.span.forget()
-	x.first.exchange, x.first.ctx = nil, nil
 	x.first.span.forget()
 	x.resting.Put(x)
-}
-
-// orBackground is the context that a measurement is made in: with a sampled
-// span in it the histogram keeps the span as an exemplar.
-func orBackground(ctx context.Context) context.Context {
-	if ctx == nil {
-		return context.Background()
-	}
-	return ctx
 }

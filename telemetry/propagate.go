@@ -76,6 +76,16 @@ func (p propagator) extract(h *message.Header, onlySampled bool) trace.SpanConte
 	return caller.context(states)
 }
 
+// CallersTrace is the trace that a request belongs to by its traceparent, for
+// those who have no Traced to ask; zero where there is none.
+func CallersTrace(h *message.Header) [16]byte {
+	if value, one := only(h, message.Traceparent); one {
+		p, _ := parseTraceparent(value)
+		return p.trace
+	}
+	return [16]byte{}
+}
+
 // only is the value of a field that must occur once.
 func only(h *message.Header, n message.Name) (value []byte, one bool) {
 	for f := range h.All() {
@@ -89,14 +99,13 @@ func only(h *message.Header, n message.Name) (value []byte, one bool) {
 	return value, one
 }
 
-// inject makes the span in ctx the parent of whoever reads h. What h said
-// before is deleted, since not all of it is written again: a trace that begins
-// here must not keep a state that belongs to another.
-func (p propagator) inject(ctx context.Context, h *message.Header) {
+// inject makes s the parent of whoever reads h. What h said before is deleted,
+// since not all of it is written again: a trace that begins here must not keep a
+// state that belongs to another.
+func (p propagator) inject(s *span, h *message.Header) {
 	if p.w3c {
-		s := trace.SpanContextFromContext(ctx)
-		parent{s.TraceID(), s.SpanID(), s.TraceFlags()}.set(h)
-		if state := s.TraceState(); state.Len() > 0 {
+		parent{s.id.TraceID(), s.id.SpanID(), s.id.TraceFlags()}.set(h)
+		if state := s.id.TraceState(); state.Len() > 0 {
 			h.Add(message.Tracestate, state.String())
 		}
 		return
@@ -104,7 +113,7 @@ func (p propagator) inject(ctx context.Context, h *message.Header) {
 	for _, field := range p.fields {
 		h.DelNamed(field)
 	}
-	p.text.Inject(ctx, carrier{h})
+	p.text.Inject(s.context(), carrier{h})
 }
 
 // set makes p all that h says of a trace by W3C Trace Context.

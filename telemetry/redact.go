@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
 )
@@ -22,6 +23,9 @@ func text(s string) string {
 			cut--
 		}
 		s = strings.Clone(s[:cut]) // lets the rest go
+	}
+	if utf8.ValidString(s) { // as mostly, and quicker to see
+		return s
 	}
 	return strings.ToValidUTF8(s, "\uFFFD")
 }
@@ -65,21 +69,22 @@ func secret(pair string) (key string, is bool) {
 	return key, value != "" && sensitive(name)
 }
 
-// redactURL is the URL that out asks its server for, by the name that its Host
-// header gives it.
-func redactURL(out *message.Request) string {
-	path, query := out.Path(), redactQuery(string(out.Query()))
-	var b strings.Builder
-	b.Grow(len("http://") + len(out.Authority) + len("/") + len(path) + len("?") + len(query))
-	b.WriteString("http://")
-	b.Write(out.Authority)
+// appendRedacted writes the URL that out asks its server for, by the name that
+// its Host header gives it.
+func appendRedacted(b []byte, out *message.Request) []byte {
+	path := out.Path()
+	b = append(append(b, "http://"...), out.Authority...)
 	if !bytes.HasPrefix(path, []byte{'/'}) {
-		b.WriteByte('/') // OPTIONS asks for "*"
+		b = append(b, '/') // OPTIONS asks for "*"
 	}
-	b.Write(path)
-	if query != "" {
-		b.WriteByte('?')
-		b.WriteString(query)
+	b = append(b, path...)
+	if query := redactQuery(view(out.Query())); query != "" {
+		b = append(append(b, '?'), query...)
 	}
-	return b.String()
+	return b
+}
+
+// view is b as a string without a copy, for what is copied before b changes.
+func view(b []byte) string {
+	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // see above
 }

@@ -70,7 +70,7 @@ func TestLogLevelOfTheSDK(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			for words, want := range map[string]bool{
-				"TracerProvider created": want.made, "no level": want.unknown, "it failed": level != "none",
+				"MeterProvider created": want.made, "no level": want.unknown, "it failed": level != "none",
 			} {
 				if strings.Contains(told.String(), words) != want {
 					t.Errorf("%q is told: %v, in\n%s", words, !want, told.String())

@@ -2,7 +2,7 @@ package telemetry
 
 import "sync/atomic"
 
-// defaultQueue is how many spans or records wait for an exporter at most, by the
+// defaultQueue is how many log records wait for an exporter at most, by the
 // specification.
 const defaultQueue = 2048
 
@@ -12,6 +12,15 @@ type fates struct {
 	dropped  atomic.Int64 // since that was full
 	exported atomic.Int64
 	failed   atomic.Int64
+}
+
+// left counts n that left a queue, sent or not.
+func (f *fates) left(n int, err error) {
+	if err != nil {
+		f.failed.Add(int64(n))
+		return
+	}
+	f.exported.Add(int64(n))
 }
 
 // waiting is how many are in queues or on the way.
@@ -29,8 +38,9 @@ func (f *fates) read() Fates {
 	}
 }
 
-// room is what one queue has room for. The SDK's queues drop what they have no
-// room for too, and do not say how many that was: so that is done before them.
+// room is what a queue of log records has room for. The SDK's queues drop what
+// they have no room for too, and do not say how many that was: so that is done
+// before them.
 type room struct {
 	size   int64
 	held   atomic.Int64
@@ -56,9 +66,5 @@ func (r *room) take() bool {
 // leave gives back the places of n that left the queue, sent or not.
 func (r *room) leave(n int, err error) {
 	r.held.Add(int64(-n))
-	if err != nil {
-		r.failed.Add(int64(n))
-		return
-	}
-	r.exported.Add(int64(n))
+	r.left(n, err)
 }

@@ -1,57 +1,69 @@
 package telemetry
 
 import (
-	"context"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strconv"
 	"strings"
 
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 )
 
 // sampling decides which traces are recorded.
 type sampling struct {
-	sdktrace.Sampler
-	parentBased bool // a caller's decision is kept
+	parentBased bool   // a caller's decision is kept
+	below       uint64 // of a trace that begins here: those with a number less than this, of 63 bits
 }
 
+// allTraces is above each trace's number.
+const allTraces = 1 << 63
+
 // newSampling follows OTEL_TRACES_SAMPLER, and where that is unset or unknown
-// (of which the SDK tells) the ratio, with the caller's decision kept.
-func newSampling(ratio float64) sampling {
-	named := strings.ToLower(strings.TrimSpace(os.Getenv("OTEL_TRACES_SAMPLER")))
+// the ratio, with the caller's decision kept. The error is for people.
+func newSampling(ratio float64) (sampling, error) {
+	named := strings.ToLower(variable("OTEL_TRACES_SAMPLER"))
 	name, parentBased := strings.CutPrefix(named, "parentbased_")
-	var root sdktrace.Sampler
 	switch name {
 	case "always_on":
-		root = sdktrace.AlwaysSample()
+		return sampling{parentBased, allTraces}, nil
 	case "always_off":
-		root = sdktrace.NeverSample()
+		return sampling{parentBased, 0}, nil
 	case "traceidratio":
-		root = sdktrace.TraceIDRatioBased(samplerArg())
-	default:
-		parentBased, root = true, sdktrace.TraceIDRatioBased(ratio)
-		if ratio == 1 {
-			root = sdktrace.AlwaysSample()
-		}
+		ratio, err := samplerArg()
+		return sampling{parentBased, threshold(ratio)}, err
 	}
-	if parentBased {
-		root = sdktrace.ParentBased(root)
+	s := sampling{true, threshold(ratio)}
+	if named != "" {
+		return s, fmt.Errorf("telemetry: OTEL_TRACES_SAMPLER: there is no sampler %q; passed over", named)
 	}
-	return sampling{root, parentBased}
+	return s, nil
+}
+
+// threshold is the number below which that share of all traces lies.
+func threshold(ratio float64) uint64 { return uint64(ratio * allTraces) }
+
+// records tells whether a trace is recorded, by the part of its ID that the SDK
+// goes by: others who look at it with the same ratio decide alike.
+func (s sampling) records(id trace.TraceID) bool {
+	return binary.BigEndian.Uint64(id[8:])>>1 < s.below
 }
 
 // samplerArg is the ratio in OTEL_TRACES_SAMPLER_ARG; 1, as the SDK takes it,
 // where there is none or no good one.
-func samplerArg() float64 {
-	ratio, err := strconv.ParseFloat(strings.TrimSpace(os.Getenv("OTEL_TRACES_SAMPLER_ARG")), 64)
-	if err != nil || checkRatio(ratio) != nil {
-		return 1
+func samplerArg() (float64, error) {
+	arg := variable("OTEL_TRACES_SAMPLER_ARG")
+	if arg == "" {
+		return 1, nil
 	}
-	return ratio
+	ratio, err := strconv.ParseFloat(arg, 64)
+	if err == nil {
+		err = checkRatio(ratio)
+	}
+	if err != nil {
+		return 1, fmt.Errorf("telemetry: OTEL_TRACES_SAMPLER_ARG: %w; taken for 1", err)
+	}
+	return ratio, nil
 }
 
 func checkRatio(ratio float64) error {
@@ -60,34 +72,6 @@ func checkRatio(ratio float64) error {
 	}
 	return nil
 }
-
-// begin decides on a new trace, whose ID it draws, ahead of the SDK: a request
-// that is not recorded then never gets to it.
-func (s sampling) begin() (id trace.TraceID, recorded bool) {
-	id = newTraceID()
-	result := s.ShouldSample(sdktrace.SamplingParameters{ParentContext: context.Background(), TraceID: id, Kind: trace.SpanKindServer})
-	return id, result.Decision == sdktrace.RecordAndSample
-}
-
-// ids draws random IDs, but for a trace that sampling began takes the one that
-// was decided on.
-type ids struct{}
-
-type begunKey struct{}
-
-// withBegun has the SDK begin the trace of this ID.
-func withBegun(id trace.TraceID) context.Context {
-	return context.WithValue(context.Background(), begunKey{}, id)
-}
-
-func (ids) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
-	if id, ok := ctx.Value(begunKey{}).(trace.TraceID); ok {
-		return id, newSpanID()
-	}
-	return newTraceID(), newSpanID()
-}
-
-func (ids) NewSpanID(context.Context, trace.TraceID) trace.SpanID { return newSpanID() }
 
 func newTraceID() (id trace.TraceID) {
 	for !id.IsValid() {

@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"context"
 	"maps"
 	"sync"
 	"sync/atomic"
@@ -121,10 +120,10 @@ func requestSizeOf(m *measured) *distribution  { return m.requestSize }
 func responseSizeOf(m *measured) *distribution { return m.responseSize }
 
 // add records one request. Sizes have no exemplars.
-func (m *measured) add(ctx context.Context, lane int, r *proxy.Result) {
-	m.took.add(ctx, lane, int64(r.Took))
+func (m *measured) add(of *span, lane int, r *proxy.Result) {
+	m.took.add(of, lane, int64(r.Took))
 	if m.requestSize != nil {
-		m.requestSize.add(context.Background(), lane, r.Received)
-		m.responseSize.add(context.Background(), lane, r.Sent)
+		m.requestSize.add(nil, lane, r.Received)
+		m.responseSize.add(nil, lane, r.Sent)
 	}
 }

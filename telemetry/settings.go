@@ -1,11 +1,13 @@
 package telemetry
 
 import (
+	"cmp"
 	"maps"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Setting is one of the things that telemetry goes by, and who said so.
@@ -63,6 +65,17 @@ func (c *choices) count(name, variableName string, byDefault int) int {
 	return n
 }
 
+// duration is env for a time in milliseconds.
+func (c *choices) duration(name, variableName string, byDefault time.Duration) time.Duration {
+	if ms, err := strconv.ParseInt(variable(variableName), 10, 64); err == nil && ms > 0 {
+		d := time.Duration(ms) * time.Millisecond
+		c.note(name, d.String(), OriginEnv, variableName)
+		return d
+	}
+	c.note(name, byDefault.String(), OriginDefault, "")
+	return byDefault
+}
+
 func anything(string) bool { return true }
 
 // shownURL is a URL without its password.
@@ -109,11 +122,11 @@ func (c *choices) resource(config Config) {
 	}
 }
 
-// traces settles what spans go by but where they go, and returns the size of
-// their queues.
-func (c *choices) traces(config Traces, d destination) (size int) {
+// traces settles what spans go by but where they go, and returns how they are
+// gathered.
+func (c *choices) traces(config Traces, d destination) (b batching) {
 	if len(d.exporters) == 0 {
-		return defaultQueue
+		return b
 	}
 	ratio := strconv.FormatFloat(config.SampleRatio, 'g', -1, 64)
 	if v := variable("OTEL_TRACES_SAMPLER"); v != "" {
@@ -122,10 +135,15 @@ func (c *choices) traces(config Traces, d destination) (size int) {
 		c.file("traces.sample_ratio", ratio, "1")
 	}
 	c.file("traces.trust_incoming", strconv.FormatBool(config.TrustIncoming), "true")
+	c.file("traces.tcp", strconv.FormatBool(config.TCP), "false")
+	c.file("traces.mode", cmp.Or(config.Mode, modeHop), modeHop)
+	c.file("traces.span_name", cmp.Or(config.SpanName, spanNameSemconv), spanNameSemconv)
 	c.env("traces.propagators", "OTEL_PROPAGATORS", "tracecontext", anything)
-	size = c.count("traces.queue", "OTEL_BSP_MAX_QUEUE_SIZE", defaultQueue)
-	c.count("traces.batch", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", min(size, 512))
-	return size
+	b.queue = c.count("traces.queue", "OTEL_BSP_MAX_QUEUE_SIZE", defaultSpanQueue)
+	b.batch = min(b.queue, c.count("traces.batch", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", min(b.queue, defaultSpanBatch)))
+	b.delay = c.duration("traces.delay", "OTEL_BSP_SCHEDULE_DELAY", 5*time.Second)
+	b.timeout = c.duration("traces.export_timeout", "OTEL_BSP_EXPORT_TIMEOUT", 30*time.Second)
+	return b
 }
 
 // pushing settles how metrics are pushed.

@@ -29,6 +29,8 @@ func TestSettings(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/protobuf")
 	t.Setenv("OTEL_METRIC_EXPORT_INTERVAL", "30000")
 	t.Setenv("OTEL_BSP_MAX_QUEUE_SIZE", "many")
+	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "1500")
+	t.Setenv("OTEL_BSP_EXPORT_TIMEOUT", "-1")
 	c := trusting()
 	c.App, c.ShutdownTimeout = "shop", 100*time.Millisecond
 	c.Traces.SampleRatio = 0.5
@@ -58,7 +60,10 @@ func TestSettings(t *testing.T) {
 		{"traces.headers", "api-key, team", OriginEnv, "OTEL_EXPORTER_OTLP_HEADERS"},
 		{"traces.timeout", "10s", OriginDefault, ""},
 		{"traces.sample_ratio", "0.5", OriginFile, ""},
-		{"traces.queue", "2048", OriginDefault, ""},
+		{"traces.queue", "4096", OriginDefault, ""},
+		{"traces.batch", "1024", OriginDefault, ""},
+		{"traces.delay", "1.5s", OriginEnv, "OTEL_BSP_SCHEDULE_DELAY"},
+		{"traces.export_timeout", "30s", OriginDefault, ""},
 		{"metrics.exporters", "otlp", OriginFile, ""},
 		{"metrics.protocol", "http/protobuf", OriginEnv, "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL"},
 		{"metrics.endpoint", "http://127.0.0.1:1/v1/metrics", OriginFile, ""},

@@ -9,7 +9,6 @@ import (
 
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
 // An exporter that heeds nothing keeps Shutdown no longer than the rest.
@@ -82,7 +81,7 @@ func (q endlessQueue) Shutdown(ctx context.Context) error { return q.end(ctx) }
 
 // endlessProcessor and its like end when end does.
 type endlessProcessor struct {
-	sdktrace.SpanProcessor
+	spanProcessor
 	end func(context.Context) error
 }
 

@@ -17,9 +17,7 @@ import (
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
-	"go.opentelemetry.io/otel/trace"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy"
 	"github.com/outrigger-sidecar/outrigger/lb"
@@ -42,7 +40,7 @@ type Telemetry struct {
 
 // pipeline is what carries telemetry away; nothing in it means off.
 type pipeline struct {
-	processors []sdktrace.SpanProcessor
+	processors []spanProcessor
 	readers    []sdkmetric.Reader
 	queues     []sdklog.Processor
 	scrape     http.Handler // nil: no prometheus
@@ -79,7 +77,7 @@ func Setup(ctx context.Context, c Config, s Source) (*Telemetry, error) {
 		report.Handle(fmt.Errorf("telemetry: resource: %w", err))
 	}
 	chosen.resource(c)
-	p, err := chosen.pipeline(ctx, c, report)
+	p, err := chosen.pipeline(ctx, c, about, report)
 	if err != nil {
 		p.exports.stop()
 		return nil, errors.Join(err, p.flush(ctx, 0))
@@ -95,13 +93,13 @@ func Setup(ctx context.Context, c Config, s Source) (*Telemetry, error) {
 
 // pipeline makes what carries each signal away. With an error it has what was
 // made until then.
-func (c *choices) pipeline(ctx context.Context, config Config, report *reporter) (p pipeline, err error) {
+func (c *choices) pipeline(ctx context.Context, config Config, about *resource.Resource, report *reporter) (p pipeline, err error) {
 	p.exports, p.upstreams = newExports(), newUpstreams(config.Version, config.Metrics)
 	traces, err := c.destinationOf(signalTraces, config.Traces.Exporter)
 	if err != nil {
 		return p, err
 	}
-	size := c.traces(config.Traces, traces)
+	gather := c.traces(config.Traces, traces)
 	metrics, err := c.destinationOf(signalMetrics, config.Metrics.Exporter)
 	if err != nil {
 		return p, err
@@ -115,7 +113,7 @@ func (c *choices) pipeline(ctx context.Context, config Config, report *reporter)
 	if p.readers, p.scrape, err = newReaders(ctx, metrics, push, p.exports, p.upstreams, os.Stdout, report); err != nil {
 		return p, err
 	}
-	if p.processors, err = newSpanProcessors(ctx, traces, size, p.exports, os.Stdout); err != nil {
+	if p.processors, err = newSpanQueues(ctx, traces, gather, origin{about, config.Version}, p.exports, os.Stdout); err != nil {
 		return p, err
 	}
 	p.queues, err = newLogProcessors(ctx, logs, room, p.exports, os.Stdout)
@@ -134,7 +132,7 @@ func assemble(c Config, s Source, about *resource.Resource, p pipeline, report *
 		}
 	}
 	if len(p.processors) > 0 {
-		t.trace(c, about)
+		t.trace(c)
 	}
 	if len(p.queues) > 0 {
 		t.logging = newLogging(c, about, p.queues)
@@ -172,28 +170,18 @@ func (t *Telemetry) measure(c Config, s Source, about *resource.Resource) error 
 	return nil
 }
 
-func (t *Telemetry) trace(c Config, about *resource.Resource) {
-	decide := newSampling(c.Traces.SampleRatio)
-	options := []sdktrace.TracerProviderOption{
-		sdktrace.WithResource(about),
-		sdktrace.WithSampler(decide),
-		sdktrace.WithIDGenerator(ids{}),
-	}
-	for _, p := range t.processors {
-		options = append(options, sdktrace.WithSpanProcessor(p))
+func (t *Telemetry) trace(c Config) {
+	decide, err := newSampling(c.Traces.SampleRatio)
+	if err != nil {
+		t.report.Handle(err)
 	}
 	carry, err := newPropagator(variable("OTEL_PROPAGATORS"))
 	if err != nil {
 		t.report.Handle(err)
 	}
 	t.tracing = &tracing{
-		tracer: sdktrace.NewTracerProvider(options...).
-			Tracer(scope, trace.WithInstrumentationVersion(c.Version), trace.WithSchemaURL(semconv.SchemaURL)),
-		sampling:   decide,
-		propagator: carry,
-		trust:      c.Traces.TrustIncoming,
-		server:     []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer)},
-		client:     []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindClient)},
+		sampling: decide, propagator: carry, trust: c.Traces.TrustIncoming, limits: newSpanLimits(), processors: t.processors,
+		attemptsOnly: c.Traces.Mode == modeClient, byUpstream: c.Traces.SpanName == spanNameUpstream, visits: c.Traces.TCP,
 	}
 }
 
@@ -214,7 +202,11 @@ func (t *Telemetry) Observer(upstream string, c Choosing) proxy.Observer {
 	if t.tracing == nil && t.metrics == nil {
 		return proxy.Unobserved{}
 	}
-	return &observer{upstream: t.upstreams.get(upstream), choosing: c, tracing: t.tracing, metrics: t.metrics != nil}
+	o := &observer{upstream: t.upstreams.get(upstream), choosing: c, tracing: t.tracing, metrics: t.metrics != nil}
+	if t.tracing != nil {
+		o.shared = t.tracing.shared(upstream)
+	}
+	return o
 }
 
 // HealthCheck records a probe of one of an upstream's backends: its kind, such

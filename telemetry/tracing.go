@@ -1,9 +1,10 @@
 package telemetry
 
 import (
-	"context"
+	"time"
 
 	"go.opentelemetry.io/otel/trace"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"github.com/outrigger-sidecar/outrigger/agent/proxy/message"
 	"github.com/outrigger-sidecar/outrigger/lb"
@@ -11,19 +12,14 @@ import (
 
 // tracing begins spans, and says how a trace goes on to backends.
 type tracing struct {
-	tracer   trace.Tracer
-	sampling sampling
+	sampling
 	propagator
-	trust  bool                    // a caller's span becomes the parent
-	server []trace.SpanStartOption // of an exchange's span
-	client []trace.SpanStartOption // of an attempt's
-}
-
-// carriage is how one exchange's trace travels on.
-type carriage struct {
-	tracing *tracing        // nil: the caller's headers pass as they are
-	ctx     context.Context // holds the span that attempts come from; nil: begun is all there is
-	begun   parent          // of a trace that is not recorded: what all attempts are told, or without tracing what the caller said
+	trust        bool // a caller's span becomes the parent
+	attemptsOnly bool // there is no span of an exchange: those of attempts have its place
+	byUpstream   bool // spans are called by the upstream too
+	visits       bool // TCP connections have spans
+	limits       spanLimits
+	processors   []spanProcessor
 }
 
 // begin decides on x's trace by the caller's headers.
@@ -35,56 +31,70 @@ type carriage struct {
 //     of itself even when it is not recorded, so that those after it decide
 //     alike.
 func (t *tracing) begin(x *exchange, r *message.Request) {
-	onlySampled := t.trust && t.sampling.parentBased
+	onlySampled := t.trust && t.parentBased
 	caller := t.extract(&r.Header, onlySampled)
 	if onlySampled && caller.IsValid() && !caller.IsSampled() {
-		x.trace.begun.trace = caller.TraceID()
+		x.span.id = caller
 		return
 	}
-	x.trace.tracing = t
-	if t.trust && caller.IsValid() {
-		t.start(x, r, trace.ContextWithRemoteSpanContext(context.Background(), caller))
+	x.tells = true
+	parent := caller
+	if !t.trust || !caller.IsValid() {
+		parent = trace.NewSpanContext(trace.SpanContextConfig{TraceID: newTraceID()})
+	}
+	if !onlySampled || !caller.IsValid() {
+		parent = parent.WithTraceFlags(parent.TraceFlags().WithSampled(t.records(parent.TraceID())))
+	}
+	if !parent.IsSampled() {
+		x.span.id = parent.WithSpanID(newSpanID()).WithRemote(false)
 		return
 	}
-	id, recorded := t.sampling.begin()
-	switch {
-	case recorded && caller.IsValid():
-		t.start(x, r, withBegun(id), trace.WithLinks(trace.Link{SpanContext: caller}))
-	case recorded:
-		t.start(x, r, withBegun(id))
-	case t.w3c:
-		x.trace.begun = parent{trace: id, span: newSpanID()}
-	default:
-		x.trace.ctx = trace.ContextWithSpanContext(context.Background(),
-			trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: newSpanID()}))
+	if !t.trust {
+		x.link = caller
+	}
+	if t.attemptsOnly {
+		x.span.id = parent
+		return
+	}
+	t.start(&x.span, parent, x.link, tracepb.Span_SPAN_KIND_SERVER, x.shared[x.method].name, time.Now())
+	x.span.record.exchange(x, r)
+}
+
+// start starts s, as a child of the parent where that has a span, and with the
+// link where it is one.
+func (t *tracing) start(s *span, parent, link trace.SpanContext, kind tracepb.Span_SpanKind, name string, at time.Time) {
+	s.id = parent.WithSpanID(newSpanID()).WithRemote(false)
+	s.recording, s.began = true, at
+	s.record.reset(t.limits)
+	s.record.begin(s.id, parent, kind, name, at)
+	if link.IsValid() {
+		s.record.link(link)
 	}
 }
 
-// start starts x's span. No sampler that can be chosen looks at attributes, so
-// they are made only for one that is recorded.
-func (t *tracing) start(x *exchange, r *message.Request, ctx context.Context, more ...trace.SpanStartOption) {
-	ctx, started := t.tracer.Start(ctx, spanName(x.method), append(t.server[:1:1], more...)...)
-	x.trace.ctx = ctx
-	if started.IsRecording() {
-		x.span.Span, x.span.attrs = started, appendExchange(x.span.attrs, x, r)
+// send hands on s, which has ended.
+func (t *tracing) send(s *span, f failure) {
+	s.record.end(s.ended, f != noFailure)
+	for _, p := range t.processors {
+		p.put(s.record.wire)
 	}
 }
 
-// attempt starts a's span, if the exchange has one, and writes the headers
+// attempt starts a's span, if the exchange is recorded, and writes the headers
 // that carry the trace.
-func (c *carriage) attempt(a *attempt, out *message.Request, server *lb.Server, number int, reason string) {
+func (t *tracing) attempt(a *attempt, out *message.Request, server *lb.Server, number int, reason string) {
+	goesOn, client := &a.exchange.span, &a.span
 	switch {
-	case c.tracing == nil:
-		return
-	case c.ctx == nil:
-		c.begun.set(&out.Header)
-		return
+	case goesOn.recording:
+		// By the clock that nobody sets, so that no child begins before its parent.
+		now := goesOn.began.Add(time.Since(goesOn.began))
+		t.start(client, goesOn.id, trace.SpanContext{}, tracepb.Span_SPAN_KIND_CLIENT, a.shared[a.method].name, now)
+	case t.attemptsOnly && goesOn.id.IsSampled():
+		t.start(client, goesOn.id, a.link, tracepb.Span_SPAN_KIND_CLIENT, a.shared[a.method].name, time.Now())
 	}
-	ctx := c.ctx
-	if a.exchange.span.recorded() {
-		var started trace.Span
-		ctx, started = c.tracing.tracer.Start(ctx, spanName(a.method), c.tracing.client...)
-		a.ctx, a.span.Span, a.span.attrs = ctx, started, appendAttempt(a.span.attrs, a, out, server, number, reason)
+	if client.recording {
+		client.record.attempt(a, out, server, number, reason)
+		goesOn = client
 	}
-	c.tracing.inject(ctx, &out.Header)
+	t.inject(goesOn, &out.Header)
 }

@@ -105,6 +105,9 @@ type Traces struct {
 	Exporter
 	SampleRatio   float64 // share of new traces that are recorded, 0 to 1; a caller's decision is kept
 	TrustIncoming bool    // false starts a new trace for every request and links the caller's
+	Mode          string  // hop, or client for spans of attempts alone
+	TCP           bool    // a span for each TCP connection, at its end
+	SpanName      string  // semconv for the method alone, or upstream for its name too
 }
 
 // Metrics is the block about metrics.

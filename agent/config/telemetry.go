@@ -26,6 +26,9 @@ func (t *Traces) spec() spec {
 	s.fields = append(s.fields,
 		bind("sample_ratio", &t.SampleRatio, 1, parseNumber, between(0.0, 1.0)),
 		boolean("trust_incoming", &t.TrustIncoming, true),
+		boolean("tcp", &t.TCP, false),
+		text("mode", &t.Mode, "hop", oneOf("hop", "client")),
+		text("span_name", &t.SpanName, "semconv", oneOf("semconv", "upstream")),
 	)
 	return s
 }

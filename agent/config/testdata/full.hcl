@@ -42,6 +42,9 @@ telemetry {
     timeout        = "11s"
     sample_ratio   = 0.25
     trust_incoming = false
+    mode           = "client"
+    tcp            = true
+    span_name      = "upstream"
     tls {
       ca_file              = "t-ca.pem"
       cert_file            = "t-cert.pem"

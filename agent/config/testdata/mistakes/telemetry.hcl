@@ -4,6 +4,8 @@ telemetry {
     compression = "gz"
     headers     = { "a b" = "secret" }
     tls { ca_file = "ca.pem" }
+    mode        = "cliant"
+    span_name   = "path"
   }
   metrics {
     temporality = "delta-ish"
