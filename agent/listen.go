@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -101,6 +102,11 @@ func (l *listener) at() string {
 func (l *listener) lend() net.Listener {
 	_ = l.setDeadline(time.Time{})
 	return &loan{listener: l, ended: make(chan struct{})}
+}
+
+// SyscallConn implements syscall.Conn, for who accepts past package net.
+func (l *listener) SyscallConn() (syscall.RawConn, error) {
+	return l.Listener.(syscall.Conn).SyscallConn()
 }
 
 func (l *listener) setDeadline(t time.Time) error {

@@ -18,9 +18,20 @@ func accept(l net.Listener, loops *socket.Loops, d *door, handle func(*socket.Co
 	if l, ok := l.(interface{ Done() <-chan struct{} }); ok {
 		closed = l.Done()
 	}
+	ended := make(chan error, 1)
+	from.Loop().Go(func() {
+		err := acceptAll(from, closed, d, handle)
+		from.Close()
+		ended <- err
+	})
+	return <-ended
+}
+
+func acceptAll(from *socket.Acceptor, closed <-chan struct{}, d *door, handle func(*socket.Conn)) error {
+	home := from.Loop()
 	pause := time.Duration(0)
 	for {
-		if !d.await(closed) {
+		if !d.await(home, closed) {
 			return nil
 		}
 		conn, err := from.Accept()
@@ -38,11 +49,12 @@ func accept(l net.Listener, loops *socket.Loops, d *door, handle func(*socket.Co
 			// No descriptor is left, and there will be none for a moment.
 			// Trying on at once would burn a processor meanwhile.
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			select {
-			case <-time.After(pause):
-			case <-closed:
-				return nil
-			}
+			home.Block(func() {
+				select {
+				case <-time.After(pause):
+				case <-closed: // which Accept tells too
+				}
+			})
 		default:
 			return err
 		}

@@ -51,17 +51,17 @@ func (d *Descriptors) Places() int {
 	return int(d.places)
 }
 
+// free tells whether there is a place.
+func (d *Descriptors) free() bool { return d == nil || d.used.Load() < d.places }
+
 // await waits until there is a place, or for closed. It takes none, so that
 // servers to which nobody connects keep none from those that are busy.
 func (d *Descriptors) await(closed <-chan struct{}) bool {
-	if d == nil || d.used.Load() < d.places {
-		return true
-	}
 	d.Waits.Add(1)
 	for {
 		d.mu.Lock()
 		freed := d.freed
-		room := d.used.Load() < d.places
+		room := d.free()
 		d.mu.Unlock()
 		if room {
 			return true

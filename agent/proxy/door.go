@@ -1,5 +1,7 @@
 package proxy
 
+import "github.com/outrigger-sidecar/outrigger/agent/proxy/socket"
+
 // door lets in as many connections from an app as its upstream may have, and
 // as the process has descriptors for. More wait at the listener.
 type door struct {
@@ -17,25 +19,35 @@ func newDoor(o Options) door {
 }
 
 // await waits until one more connection may come, and takes the upstream's
-// place for it. It is false when closed came first.
-func (d *door) await(closed <-chan struct{}) bool {
+// place for it. It is false when closed came first. home is where it is called.
+func (d *door) await(home *socket.Loop, closed <-chan struct{}) bool {
 	if d.own != nil {
 		select {
 		case d.own <- struct{}{}:
 		default:
 			d.meter.Waits.Add(1)
-			select {
-			case d.own <- struct{}{}:
-			case <-closed:
+			came := false
+			home.Block(func() {
+				select {
+				case d.own <- struct{}{}:
+					came = true
+				case <-closed:
+				}
+			})
+			if !came {
 				return false
 			}
 		}
 	}
-	if !d.files.await(closed) {
-		d.putBack()
-		return false
+	if d.files.free() {
+		return true
 	}
-	return true
+	came := false
+	home.Block(func() { came = d.files.await(closed) })
+	if !came {
+		d.putBack()
+	}
+	return came
 }
 
 // enter is a connection that came, putBack is none, and leave is the end of

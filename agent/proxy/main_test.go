@@ -76,7 +76,7 @@ func start(t testing.TB, o Options, serve func(Options) Server, backends ...stri
 		t.Cleanup(loops.Close)
 		o.Loops = loops
 	}
-	l := listen(t)
+	l := &lent{listen(t).(*net.TCPListener), make(chan struct{})}
 	f := &front{Options: o, address: l.Addr().String(), listener: l, server: serve(o), served: make(chan error, 1)}
 	go func() { f.served <- f.server.Serve(l) }()
 	t.Cleanup(func() {
@@ -93,9 +93,23 @@ func start(t testing.TB, o Options, serve func(Options) Server, backends ...stri
 	return f
 }
 
+// lent is a listener that tells of its end, as the agent's do.
+type lent struct {
+	*net.TCPListener
+	ended chan struct{}
+}
+
+func (l *lent) Done() <-chan struct{} { return l.ended }
+
+func (l *lent) Close() error {
+	close(l.ended)
+	return l.TCPListener.Close()
+}
+
 func (f *front) stop(ctx context.Context) {
 	f.stopped = true
 	f.listener.Close()
+	f.served <- <-f.served // so that nothing more is accepted
 	f.server.Drain(ctx)
 }
 

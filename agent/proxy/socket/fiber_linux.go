@@ -47,5 +47,12 @@ func (l *Loop) resume(f *fiber) {
 	l.running = nil
 }
 
+// giveWay has others go on first.
+func (l *Loop) giveWay() {
+	me := l.running
+	l.post(func() { l.resume(me) })
+	l.pause()
+}
+
 // pause is called on a fiber, and returns when it is resumed.
 func (l *Loop) pause() { l.running.yields(struct{}{}) }

@@ -284,18 +284,24 @@ func (l *Loop) take(conn net.Conn) (*looped, error) {
 	if !ok {
 		return nil, errors.ErrUnsupported
 	}
-	raw, err := under.SyscallConn()
+	fd, err := duplicate(under)
 	if err != nil {
 		return nil, err
 	}
-	fd, peer := -1, netip.AddrPort{}
-	controlErr := raw.Control(func(old uintptr) { fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) })
-	if err = errors.Join(controlErr, err); err != nil {
-		return nil, err
-	}
 	tcp, isTCP := conn.RemoteAddr().(*net.TCPAddr)
+	var peer netip.AddrPort
 	if isTCP {
 		peer = tcp.AddrPort()
 	}
 	return newLooped(l, fd, isTCP, peer), nil
+}
+
+// duplicate makes another descriptor for a socket.
+func duplicate(of syscall.Conn) (fd int, err error) {
+	raw, err := of.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	controlErr := raw.Control(func(old uintptr) { fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) })
+	return fd, errors.Join(controlErr, err)
 }

@@ -19,7 +19,14 @@ func (*Loops) Close() {}
 // Pick is nil.
 func (*Loops) Pick() *Loop { return nil }
 
-func (*Loops) received(conn net.Conn) *Conn { return New(conn) }
+// queueing is none.
+type queueing struct{}
+
+func (*Loops) queueing(net.Listener) *queueing { return nil }
+func (*queueing) home() *Loop                  { return nil }
+func (*queueing) accept(*Loops) (*Conn, error) { return nil, net.ErrClosed }
+func (*queueing) end()                         {}
+func (*Loops) received(conn net.Conn) *Conn    { return New(conn) }
 
 // Go has f run in a goroutine.
 func (*Loop) Go(f func()) { go f() }
