@@ -102,9 +102,9 @@ func acceptFrom(listener int) (fd int, peer netip.AddrPort, err error) {
 		fd, address, err := unix.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		switch a := address.(type) {
 		case *unix.SockaddrInet4:
-			peer = netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port)) //nolint:gosec // ports are small
+			peer = netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
 		case *unix.SockaddrInet6:
-			peer = netip.AddrPortFrom(netip.AddrFrom16(a.Addr), uint16(a.Port)) //nolint:gosec // as above
+			peer = netip.AddrPortFrom(netip.AddrFrom16(a.Addr), uint16(a.Port))
 		}
 		if !errors.Is(err, syscall.EINTR) {
 			return fd, peer, err
