@@ -10,15 +10,16 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
+
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/socket"
 )
 
 // listener is an upstream's socket. It is lent to one server after another,
 // so that a reload can put a new server behind the same socket, on which
 // connections go on to queue meanwhile.
 type listener struct {
-	net.Listener
+	*socket.Listener
 	address string // as configured
 }
 
@@ -29,7 +30,7 @@ func listen(address string) (*listener, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &listener{l, address}, nil
+		return own(l, address)
 	}
 	config := net.ListenConfig{}
 	if host, _, err := net.SplitHostPort(address); err == nil && isLoopback(host) {
@@ -39,7 +40,15 @@ func listen(address string) (*listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w", address, plain(err))
 	}
-	return &listener{l, address}, nil
+	return own(l, address)
+}
+
+func own(l net.Listener, address string) (*listener, error) {
+	held, err := socket.NewListener(l)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w", address, err)
+	}
+	return &listener{held, address}, nil
 }
 
 func isLoopback(host string) bool {
@@ -100,17 +109,8 @@ func (l *listener) at() string {
 // lend gives the listener to a server. It must have given back the one before,
 // and its Serve must have returned.
 func (l *listener) lend() net.Listener {
-	_ = l.setDeadline(time.Time{})
+	l.Rest()
 	return &loan{listener: l, ended: make(chan struct{})}
-}
-
-// SyscallConn implements syscall.Conn, for who accepts past package net.
-func (l *listener) SyscallConn() (syscall.RawConn, error) {
-	return l.Listener.(syscall.Conn).SyscallConn()
-}
-
-func (l *listener) setDeadline(t time.Time) error {
-	return l.Listener.(interface{ SetDeadline(time.Time) error }).SetDeadline(t)
 }
 
 // loan is a listener whose Close only ends the loan, once it has handed over the
@@ -144,7 +144,7 @@ func (l *loan) Accept() (net.Conn, error) {
 	default:
 		return nil, err
 	}
-	if now := time.Now(); now.Before(l.until) && l.setDeadline(now.Add(look)) == nil {
+	if now := time.Now(); now.Before(l.until) && l.SetDeadline(now.Add(look)) == nil {
 		if conn, err := l.Listener.Accept(); err == nil {
 			return conn, nil
 		}
@@ -158,5 +158,5 @@ func (l *loan) Close() error {
 		l.until = time.Now().Add(mostLooks)
 		close(l.ended)
 	})
-	return l.setDeadline(time.Now())
+	return l.SetDeadline(time.Now())
 }

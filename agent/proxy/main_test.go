@@ -76,7 +76,11 @@ func start(t testing.TB, o Options, serve func(Options) Server, backends ...stri
 		t.Cleanup(loops.Close)
 		o.Loops = loops
 	}
-	l := &lent{listen(t).(*net.TCPListener), make(chan struct{})}
+	held, err := socket.NewListener(listen(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &lent{held, make(chan struct{})}
 	f := &front{Options: o, address: l.Addr().String(), listener: l, server: serve(o), served: make(chan error, 1)}
 	go func() { f.served <- f.server.Serve(l) }()
 	t.Cleanup(func() {
@@ -95,7 +99,7 @@ func start(t testing.TB, o Options, serve func(Options) Server, backends ...stri
 
 // lent is a listener that tells of its end, as the agent's do.
 type lent struct {
-	*net.TCPListener
+	*socket.Listener
 	ended chan struct{}
 }
 
@@ -103,7 +107,7 @@ func (l *lent) Done() <-chan struct{} { return l.ended }
 
 func (l *lent) Close() error {
 	close(l.ended)
-	return l.TCPListener.Close()
+	return l.Listener.Close()
 }
 
 func (f *front) stop(ctx context.Context) {

@@ -10,9 +10,9 @@ type Acceptor struct {
 	queue *queueing // past package net; nil where that cannot be
 }
 
-// NewAcceptor makes an acceptor; loops may be nil. A listener that has a
-// descriptor, and a method Done that tells of its end, is accepted from on a
-// loop.
+// NewAcceptor makes an acceptor; loops may be nil. If from is made of a
+// [Listener], and has a method Done that tells of its end, it is accepted from
+// on a loop.
 func NewAcceptor(from net.Listener, loops *Loops) *Acceptor {
 	return &Acceptor{from: from, loops: loops, queue: loops.queueing(from)}
 }

@@ -36,15 +36,15 @@ type queueing struct {
 // have their turn.
 const mostInARow = 32
 
-// queueing is nil for what has no descriptor, or cannot tell of its end: another
+// queueing is nil for what is no Listener, or cannot tell of its end: another
 // descriptor hears nothing of that.
 func (ls *Loops) queueing(from net.Listener) *queueing {
 	over, ok := from.(interface{ Done() <-chan struct{} })
-	under, has := from.(syscall.Conn)
+	of, has := from.(interface{ duplicate() (int, error) })
 	if ls == nil || !ok || !has {
 		return nil
 	}
-	fd, err := duplicate(under)
+	fd, err := of.duplicate()
 	if err != nil {
 		return nil
 	}

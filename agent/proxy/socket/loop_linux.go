@@ -142,7 +142,9 @@ func (l *Loop) add(c *looped) error {
 // remove lets go of a descriptor, which is still open.
 func (l *Loop) remove(fd int) {
 	l.mu.Lock()
-	l.conns[fd] = nil
+	if fd < len(l.conns) { // else it never was added
+		l.conns[fd] = nil
+	}
 	l.mu.Unlock()
 }
 

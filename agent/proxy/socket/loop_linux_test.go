@@ -171,3 +171,56 @@ func TestCollectionWithIdleLoops(t *testing.T) {
 		runtime.GC()
 	}
 }
+
+// ending is a listener that tells of its end.
+type ending struct {
+	*Listener
+	done chan struct{}
+}
+
+func (e ending) Done() <-chan struct{} { return e.done }
+
+// What waits in the queue at a listener's end is accepted, and then that is it.
+// The listener itself goes on.
+func TestAcceptorEmptiesTheQueue(t *testing.T) {
+	loops := newLoops(t, 2)
+	l := listening(t, "tcp", "127.0.0.1:0")
+	for range 2 {
+		e := ending{l, make(chan struct{})}
+		from := NewAcceptor(e, loops)
+		if from.Loop() == nil {
+			t.Fatal("it accepts on no loop")
+		}
+		const count = 100 // more than in a row
+		began, over := make(chan struct{}), make(chan int)
+		from.Loop().Go(func() {
+			from.Loop().Block(func() { <-began })
+			n := 0
+			for {
+				c, err := from.Accept()
+				if err == net.ErrClosed {
+					break
+				}
+				if err != nil {
+					t.Error(err)
+					break
+				}
+				if !c.Peer().IsValid() || c.Loop() == nil {
+					t.Errorf("%v, %v", c.Peer(), c.Loop())
+				}
+				c.Close()
+				n++
+			}
+			from.Close()
+			over <- n
+		})
+		for range count {
+			dial(t, l.Addr())
+		}
+		close(e.done)
+		close(began)
+		if n := <-over; n != count {
+			t.Errorf("%d were accepted, want %d", n, count)
+		}
+	}
+}
