@@ -10,6 +10,11 @@
 // raw_linux.go and raw_other.go. What runs over a raw connection, as TLS does,
 // has it looked at before it is used again.
 //
+// Where there are [Loops], connections of a loop wait there instead: what reads
+// and writes them runs on a fiber of the loop, and nothing of the runtime stands
+// between the kernel and it. One that has nothing to do costs neither a stack
+// nor a buffer.
+//
 // The raw way rests on two things that package net does without promising
 // them: RawConn.Read forgets wake-ups of before the call as it begins, and none
 // that come while it lasts; and the poller tells of each change once (it is
