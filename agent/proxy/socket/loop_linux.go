@@ -171,7 +171,8 @@ func (l *Loop) run() {
 			l.ready[i].conn = nil
 			r.conn.told(r.events)
 		}
-		for i, c := range l.outbox {
+		for i := 0; i < len(l.outbox); i++ { // what fails may be asked elsewhere, which makes it longer
+			c := l.outbox[i]
 			l.outbox[i] = nil
 			c.post()
 		}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 func newLoops(t *testing.T, n int) *Loops {
@@ -169,5 +170,36 @@ func TestCollectionWithIdleLoops(t *testing.T) {
 	newLoops(t, runtime.GOMAXPROCS(0))
 	for range 20 {
 		runtime.GC()
+	}
+}
+
+// Who learns at the end of a turn that one connection is of no use, and asks on
+// another one at once, is heard there.
+func TestAskAfterFailedAsk(t *testing.T) {
+	l := newLoops(t, 1).Pick()
+	conn, _ := connect(t, "tcp")
+	useless := l.Adopt(conn)
+	defer useless.Close()
+	conn, peer := connect(t, "tcp")
+	p := pair{l.Adopt(conn), peer}
+	defer p.Close()
+	got := make(chan error, 1)
+	l.Go(func() {
+		if err := useless.CloseWrite(); err != nil {
+			t.Error(err)
+		}
+		if _, _, err := useless.Ask([]byte("question"), false, true); err == nil {
+			t.Error("it was sent on a connection that takes nothing")
+		}
+		b, _, err := p.Ask([]byte("question"), false, true)
+		b.Free()
+		got <- err
+	})
+	_ = p.peer.SetDeadline(time.Now().Add(5 * time.Second))
+	defer p.Interrupt()
+	p.hear(t, "question")
+	p.say(t, "answer")
+	if err := <-got; err != nil {
+		t.Error(err)
 	}
 }
