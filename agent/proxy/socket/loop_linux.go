@@ -42,6 +42,7 @@ type Loop struct {
 
 	// Of the loop's goroutine.
 	running *fiber // nil between two
+	spent   int    // calls that it made without a wait
 	idle    []*fiber
 	events  [256]unix.EpollEvent
 	ready   []readiness

@@ -203,3 +203,43 @@ func TestAskAfterFailedAsk(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Who never has to wait, as a peer is quick enough, keeps nobody else from
+// going on.
+func TestOthersHaveTheirTurn(t *testing.T) {
+	const calls = 1000
+	for what, call := range map[string]func(c *Conn) error{
+		"read":  func(c *Conn) error { _, err := c.Read(make([]byte, 1)); return err },
+		"write": func(c *Conn) error { _, err := c.Write(make([]byte, 1)); return err },
+		"try":   func(c *Conn) error { _, err := c.TryRead(make([]byte, 1)); return err },
+	} {
+		l := newLoops(t, 1).Pick()
+		conn, peer := connect(t, "tcp")
+		c := l.Adopt(conn)
+		if _, err := peer.Write(make([]byte, 2*calls)); err != nil {
+			t.Fatal(err)
+		}
+		over := make(chan int)
+		l.Go(func() {
+			defer c.Close()
+			if _, err := c.Read(make([]byte, 1)); err != nil { // it is there
+				t.Error(err)
+			}
+			before := -1
+			l.Go(func() { before = 0 })
+			for n := range calls {
+				if err := call(c); err != nil {
+					t.Errorf("%s: %v", what, err)
+					break
+				}
+				if before == 0 {
+					before = n + 1
+				}
+			}
+			over <- before
+		})
+		if before := <-over; before < 0 || before > 2*mostInARow {
+			t.Errorf("%s: another one had its turn after %d calls", what, before)
+		}
+	}
+}
