@@ -66,6 +66,7 @@ func (ls *Loops) queueing(from net.Listener) *queueing {
 
 func (q *queueing) end() {
 	close(q.over)
+	q.outside(func(fd int) { _ = q.loop.unwatch(fd) }) // the listener stays
 	q.Close()
 }
 

@@ -125,6 +125,12 @@ func (l *Loop) watch(fd int) error {
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.poll, unix.EPOLL_CTL_ADD, fd, &event))
 }
 
+// unwatch ends that, for a descriptor of what stays open by another one: to
+// close it does not.
+func (l *Loop) unwatch(fd int) error {
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.poll, unix.EPOLL_CTL_DEL, fd, nil))
+}
+
 // add makes c one of the loop's.
 func (l *Loop) add(c *looped) error {
 	l.mu.Lock()

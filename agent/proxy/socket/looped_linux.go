@@ -379,8 +379,8 @@ func (c *looped) release() (net.Conn, error) {
 	c.loop.remove(c.fd)
 	file := os.NewFile(uintptr(c.fd), "")
 	defer file.Close()
-	if err := unix.EpollCtl(c.loop.poll, unix.EPOLL_CTL_DEL, c.fd, nil); err != nil {
-		return nil, os.NewSyscallError("epoll_ctl", err)
+	if err := c.loop.unwatch(c.fd); err != nil {
+		return nil, err
 	}
 	return net.FileConn(file)
 }
