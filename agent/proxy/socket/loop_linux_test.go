@@ -60,7 +60,7 @@ func TestNoLoop(t *testing.T) {
 		t.Error("Block returned before it was done")
 	}
 	conn, peer := connect(t, "tcp")
-	c := l.Adopt(conn)
+	c := adopt(t, l, conn)
 	if c.Loop() != nil {
 		t.Error("it is a loop's")
 	}
@@ -136,11 +136,28 @@ func TestServe(t *testing.T) {
 	accepting.Wait()
 }
 
+// What cannot be a loop's is of no use on one, where all would wait with it.
+func TestAdoptNothingElse(t *testing.T) {
+	l := newLoops(t, 1).Pick()
+	closed, _ := connect(t, "tcp")
+	closed.Close()
+	other, peer := net.Pipe()
+	defer peer.Close()
+	for _, conn := range []net.Conn{closed, other} {
+		if c, err := l.Adopt(conn); err == nil {
+			t.Errorf("%T became one of %v", conn, c.Loop())
+		}
+	}
+	if _, err := other.Write([]byte("?")); err == nil {
+		t.Error("it is open still")
+	}
+}
+
 // A released connection is any goroutine's, with what came meanwhile.
 func TestRelease(t *testing.T) {
 	l := newLoops(t, 1).Pick()
 	conn, peer := connect(t, "tcp")
-	c := l.Adopt(conn)
+	c := adopt(t, l, conn)
 	if _, err := peer.Write([]byte("ahead")); err != nil {
 		t.Fatal(err)
 	}
@@ -178,10 +195,10 @@ func TestCollectionWithIdleLoops(t *testing.T) {
 func TestAskAfterFailedAsk(t *testing.T) {
 	l := newLoops(t, 1).Pick()
 	conn, _ := connect(t, "tcp")
-	useless := l.Adopt(conn)
+	useless := adopt(t, l, conn)
 	defer useless.Close()
 	conn, peer := connect(t, "tcp")
-	p := pair{l.Adopt(conn), peer}
+	p := pair{adopt(t, l, conn), peer}
 	defer p.Close()
 	got := make(chan error, 1)
 	l.Go(func() {
@@ -215,7 +232,7 @@ func TestOthersHaveTheirTurn(t *testing.T) {
 	} {
 		l := newLoops(t, 1).Pick()
 		conn, peer := connect(t, "tcp")
-		c := l.Adopt(conn)
+		c := adopt(t, l, conn)
 		if _, err := peer.Write(make([]byte, 2*calls)); err != nil {
 			t.Fatal(err)
 		}
