@@ -21,11 +21,23 @@ func (l *Loop) Adopt(conn net.Conn) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.fd = lower(c.fd)
 	if err := l.add(c); err != nil {
 		unix.Close(c.fd)
 		return nil, err
 	}
 	return &c.Conn, nil
+}
+
+// lower moves a descriptor to the lowest number that is free, as that of a new
+// connection is: the one that it was made of was open meanwhile.
+func lower(fd int) int {
+	low, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return fd // it works without
+	}
+	unix.Close(max(fd, low))
+	return min(fd, low)
 }
 
 // take makes another descriptor for the socket of a connection, which takes it
