@@ -25,6 +25,10 @@ func (l *Loop) begin(work func()) {
 	l.resume(f)
 }
 
+// mostIdle bounds the fibers of a loop that wait for work, each of which keeps a
+// stack.
+const mostIdle = 256
+
 func (l *Loop) newFiber() *fiber {
 	f := new(fiber)
 	f.next, f.end = iter.Pull(func(yields func(struct{}) bool) {
@@ -32,6 +36,9 @@ func (l *Loop) newFiber() *fiber {
 		for {
 			f.work()
 			f.work = nil
+			if len(l.idle) == mostIdle {
+				return
+			}
 			l.idle = append(l.idle, f)
 			if !yields(struct{}{}) {
 				return

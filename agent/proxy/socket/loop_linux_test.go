@@ -32,6 +32,27 @@ func TestBlockLetsOthersGoOn(t *testing.T) {
 	<-over
 }
 
+// What a burst has needed is not kept for ever.
+func TestFibersAfterBurst(t *testing.T) {
+	l := newLoops(t, 1).Pick()
+	before := runtime.NumGoroutine()
+	const burst = 4 * mostIdle
+	goOn := make(chan struct{})
+	var waiting, over sync.WaitGroup
+	for range burst {
+		waiting.Add(1)
+		over.Add(1)
+		l.Go(func() {
+			defer over.Done()
+			l.Block(func() { waiting.Done(); <-goOn })
+		})
+	}
+	waiting.Wait()
+	close(goOn)
+	over.Wait()
+	within(t, "most have ended", func() bool { return runtime.NumGoroutine() <= before+mostIdle })
+}
+
 // A panic in what Block calls is one of its caller.
 func TestPanicInBlock(t *testing.T) {
 	l := newLoops(t, 1).Pick()
