@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/outrigger-sidecar/outrigger/agent/proxy/socket"
 )
 
 // S5: an app that takes all descriptors it can get takes none that the admin
@@ -81,6 +83,35 @@ func TestDescriptorsOfBackends(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The number of a connection's descriptor tells how many are in use, also of
+// those that loops have made theirs.
+func TestDescriptorsOfLoops(t *testing.T) {
+	o := startHTTP(t, defaults()).Options
+	l := listen(t) // nobody accepts, so that each connection takes one descriptor
+	defer l.Close()
+	first, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	const few = 10
+	o.Descriptors = &Descriptors{places: 1}
+	o.Descriptors.end = o.Descriptors.numberOf(first) + few
+	p := newPool(o, o.Loops, socket.NewClock())
+	defer p.close()
+	for range 2 * few {
+		made, err := p.dial(t.Context(), l.Addr().String(), o.Loops.Pick())
+		if errors.Is(err, errNoDescriptor) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer made.close()
+	}
+	t.Errorf("%d were made, of which %d are of the reserve", 2*few, few)
 }
 
 // Servers share the places for connections; who finds none waits, and does not

@@ -151,9 +151,13 @@ func (p *pool) dial(ctx context.Context, address string, home *socket.Loop) (*or
 	if err != nil {
 		return nil, err
 	}
+	sock, err := home.Adopt(conn)
+	if err != nil {
+		return nil, err
+	}
 	p.meter.Backends.Add(1)
 	now := p.clock.Now()
-	return &origin{pool: p, address: address, sock: home.Adopt(conn), born: now, since: now, secured: secured}, nil
+	return &origin{pool: p, address: address, sock: sock, born: now, since: now, secured: secured}, nil
 }
 
 // warm makes connections to an address ahead of the first request. Who cannot

@@ -29,12 +29,7 @@ func (ls *Loops) received(conn net.Conn) *Conn {
 type queueing struct {
 	*looped
 	over chan struct{} // closed by end
-	row  uint          // accepted so far
 }
-
-// mostInARow is how many connections are accepted before others on the loop
-// have their turn.
-const mostInARow = 32
 
 // queueing is nil for what is no Listener, or cannot tell of its end: another
 // descriptor hears nothing of that.
@@ -71,14 +66,12 @@ func (ls *Loops) queueing(from net.Listener) *queueing {
 
 func (q *queueing) end() {
 	close(q.over)
+	q.outside(func(fd int) { _ = q.loop.unwatch(fd) }) // the listener stays
 	q.Close()
 }
 
 // accept takes the next out of the queue.
 func (q *queueing) accept(loops *Loops) (*Conn, error) {
-	if q.row++; q.row%mostInARow == 0 {
-		q.loop.giveWay()
-	}
 	for {
 		waited := q.await()
 		fd, peer, err := acceptFrom(q.fd)

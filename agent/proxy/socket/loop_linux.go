@@ -1,10 +1,7 @@
 package socket
 
 import (
-	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"os"
 	"runtime"
 	"sync"
@@ -42,6 +39,7 @@ type Loop struct {
 
 	// Of the loop's goroutine.
 	running *fiber // nil between two
+	spent   int    // calls that it made without a wait
 	idle    []*fiber
 	events  [256]unix.EpollEvent
 	ready   []readiness
@@ -124,6 +122,12 @@ func (l *Loop) watch(fd int) error {
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.poll, unix.EPOLL_CTL_ADD, fd, &event))
 }
 
+// unwatch ends that, for a descriptor of what stays open by another one: to
+// close it does not.
+func (l *Loop) unwatch(fd int) error {
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.poll, unix.EPOLL_CTL_DEL, fd, nil))
+}
+
 // add makes c one of the loop's.
 func (l *Loop) add(c *looped) error {
 	l.mu.Lock()
@@ -173,7 +177,8 @@ func (l *Loop) run() {
 			l.ready[i].conn = nil
 			r.conn.told(r.events)
 		}
-		for i, c := range l.outbox {
+		for i := 0; i < len(l.outbox); i++ { // what fails may be asked elsewhere, which makes it longer
+			c := l.outbox[i]
 			l.outbox[i] = nil
 			c.post()
 		}
@@ -257,53 +262,4 @@ func (l *Loop) Block(f func()) {
 	if fault != nil {
 		panic(fault)
 	}
-}
-
-// Adopt makes a socket of a connection, which is the loop's from then on, if
-// that can be: a *net.TCPConn or *net.UnixConn. Otherwise, and without a loop,
-// it is [New].
-func (l *Loop) Adopt(conn net.Conn) *Conn {
-	if l == nil {
-		return New(conn)
-	}
-	c, err := l.take(conn)
-	if err != nil {
-		return New(conn)
-	}
-	if err := l.add(c); err != nil {
-		unix.Close(c.fd)
-		return New(conn)
-	}
-	conn.Close()
-	return &c.Conn
-}
-
-// take makes another descriptor for the socket of a connection, which takes it
-// away from the runtime's poller once the connection is closed. It does not add
-// it yet.
-func (l *Loop) take(conn net.Conn) (*looped, error) {
-	under, ok := conn.(syscall.Conn)
-	if !ok {
-		return nil, errors.ErrUnsupported
-	}
-	fd, err := duplicate(under)
-	if err != nil {
-		return nil, err
-	}
-	tcp, isTCP := conn.RemoteAddr().(*net.TCPAddr)
-	var peer netip.AddrPort
-	if isTCP {
-		peer = tcp.AddrPort()
-	}
-	return newLooped(l, fd, isTCP, peer), nil
-}
-
-// duplicate makes another descriptor for a socket.
-func duplicate(of syscall.Conn) (fd int, err error) {
-	raw, err := of.SyscallConn()
-	if err != nil {
-		return -1, err
-	}
-	controlErr := raw.Control(func(old uintptr) { fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) })
-	return fd, errors.Join(controlErr, err)
 }

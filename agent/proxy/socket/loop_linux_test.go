@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 func newLoops(t *testing.T, n int) *Loops {
@@ -29,6 +30,27 @@ func TestBlockLetsOthersGoOn(t *testing.T) {
 	})
 	l.Go(func() { close(there) })
 	<-over
+}
+
+// What a burst has needed is not kept for ever.
+func TestFibersAfterBurst(t *testing.T) {
+	l := newLoops(t, 1).Pick()
+	before := runtime.NumGoroutine()
+	const burst = 4 * mostIdle
+	goOn := make(chan struct{})
+	var waiting, over sync.WaitGroup
+	for range burst {
+		waiting.Add(1)
+		over.Add(1)
+		l.Go(func() {
+			defer over.Done()
+			l.Block(func() { waiting.Done(); <-goOn })
+		})
+	}
+	waiting.Wait()
+	close(goOn)
+	over.Wait()
+	within(t, "most have ended", func() bool { return runtime.NumGoroutine() <= before+mostIdle })
 }
 
 // A panic in what Block calls is one of its caller.
@@ -59,7 +81,7 @@ func TestNoLoop(t *testing.T) {
 		t.Error("Block returned before it was done")
 	}
 	conn, peer := connect(t, "tcp")
-	c := l.Adopt(conn)
+	c := adopt(t, l, conn)
 	if c.Loop() != nil {
 		t.Error("it is a loop's")
 	}
@@ -135,11 +157,28 @@ func TestServe(t *testing.T) {
 	accepting.Wait()
 }
 
+// What cannot be a loop's is of no use on one, where all would wait with it.
+func TestAdoptNothingElse(t *testing.T) {
+	l := newLoops(t, 1).Pick()
+	closed, _ := connect(t, "tcp")
+	closed.Close()
+	other, peer := net.Pipe()
+	defer peer.Close()
+	for _, conn := range []net.Conn{closed, other} {
+		if c, err := l.Adopt(conn); err == nil {
+			t.Errorf("%T became one of %v", conn, c.Loop())
+		}
+	}
+	if _, err := other.Write([]byte("?")); err == nil {
+		t.Error("it is open still")
+	}
+}
+
 // A released connection is any goroutine's, with what came meanwhile.
 func TestRelease(t *testing.T) {
 	l := newLoops(t, 1).Pick()
 	conn, peer := connect(t, "tcp")
-	c := l.Adopt(conn)
+	c := adopt(t, l, conn)
 	if _, err := peer.Write([]byte("ahead")); err != nil {
 		t.Fatal(err)
 	}
@@ -221,6 +260,77 @@ func TestAcceptorEmptiesTheQueue(t *testing.T) {
 		close(began)
 		if n := <-over; n != count {
 			t.Errorf("%d were accepted, want %d", n, count)
+		}
+	}
+}
+
+// Who learns at the end of a turn that one connection is of no use, and asks on
+// another one at once, is heard there.
+func TestAskAfterFailedAsk(t *testing.T) {
+	l := newLoops(t, 1).Pick()
+	conn, _ := connect(t, "tcp")
+	useless := adopt(t, l, conn)
+	defer useless.Close()
+	conn, peer := connect(t, "tcp")
+	p := pair{adopt(t, l, conn), peer}
+	defer p.Close()
+	got := make(chan error, 1)
+	l.Go(func() {
+		if err := useless.CloseWrite(); err != nil {
+			t.Error(err)
+		}
+		if _, _, err := useless.Ask([]byte("question"), false, true); err == nil {
+			t.Error("it was sent on a connection that takes nothing")
+		}
+		b, _, err := p.Ask([]byte("question"), false, true)
+		b.Free()
+		got <- err
+	})
+	_ = p.peer.SetDeadline(time.Now().Add(5 * time.Second))
+	defer p.Interrupt()
+	p.hear(t, "question")
+	p.say(t, "answer")
+	if err := <-got; err != nil {
+		t.Error(err)
+	}
+}
+
+// Who never has to wait, as a peer is quick enough, keeps nobody else from
+// going on.
+func TestOthersHaveTheirTurn(t *testing.T) {
+	const calls = 1000
+	for what, call := range map[string]func(c *Conn) error{
+		"read":  func(c *Conn) error { _, err := c.Read(make([]byte, 1)); return err },
+		"write": func(c *Conn) error { _, err := c.Write(make([]byte, 1)); return err },
+		"try":   func(c *Conn) error { _, err := c.TryRead(make([]byte, 1)); return err },
+	} {
+		l := newLoops(t, 1).Pick()
+		conn, peer := connect(t, "tcp")
+		c := adopt(t, l, conn)
+		if _, err := peer.Write(make([]byte, 2*calls)); err != nil {
+			t.Fatal(err)
+		}
+		over := make(chan int)
+		l.Go(func() {
+			defer c.Close()
+			if _, err := c.Read(make([]byte, 1)); err != nil { // it is there
+				t.Error(err)
+			}
+			before := -1
+			l.Go(func() { before = 0 })
+			for n := range calls {
+				if err := call(c); err != nil {
+					t.Errorf("%s: %v", what, err)
+					break
+				}
+				if before == 0 {
+					before = n + 1
+				}
+			}
+			over <- before
+		})
+		if before := <-over; before < 0 || before > 2*mostInARow {
+			t.Errorf("%s: another one had its turn after %d calls", what, before)
 		}
 	}
 }

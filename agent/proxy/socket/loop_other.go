@@ -35,4 +35,4 @@ func (*Loop) Go(f func()) { go f() }
 func (*Loop) Block(f func()) { f() }
 
 // Adopt is New.
-func (*Loop) Adopt(conn net.Conn) *Conn { return New(conn) }
+func (*Loop) Adopt(conn net.Conn) (*Conn, error) { return New(conn), nil }

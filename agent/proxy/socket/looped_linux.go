@@ -95,6 +95,7 @@ func (c *looped) takeTurns() {
 
 // await waits for more to read.
 func (c *looped) await() error {
+	c.loop.spend()
 	for c.dry {
 		if err := c.halted(&c.noRead); err != nil {
 			return err
@@ -203,6 +204,7 @@ func (c *looped) watch(f func() bool, _ bool) error {
 }
 
 func (c *looped) tryRead(p []byte) (int, error) {
+	c.loop.spend()
 	if err := c.halted(&c.noRead); err != nil {
 		return 0, err
 	}
@@ -214,6 +216,7 @@ func (c *looped) tryRead(p []byte) (int, error) {
 
 func (c *looped) send() error {
 	for !c.out.empty() {
+		c.loop.spend()
 		if err := c.halted(&c.noWrite); err != nil {
 			return err
 		}
@@ -376,8 +379,8 @@ func (c *looped) release() (net.Conn, error) {
 	c.loop.remove(c.fd)
 	file := os.NewFile(uintptr(c.fd), "")
 	defer file.Close()
-	if err := unix.EpollCtl(c.loop.poll, unix.EPOLL_CTL_DEL, c.fd, nil); err != nil {
-		return nil, os.NewSyscallError("epoll_ctl", err)
+	if err := c.loop.unwatch(c.fd); err != nil {
+		return nil, err
 	}
 	return net.FileConn(file)
 }

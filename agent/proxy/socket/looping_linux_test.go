@@ -14,10 +14,19 @@ func looping(t testing.TB, conn net.Conn) *Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(loops.Close)
-	c := loops.Pick().Adopt(conn)
+	c := adopt(t, loops.Pick(), conn)
 	l := c.line.(*looped)
 	t.Cleanup(func() { c.Close() })
 	c.line = &visitor{l}
+	return c
+}
+
+func adopt(t testing.TB, l *Loop, conn net.Conn) *Conn {
+	t.Helper()
+	c, err := l.Adopt(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return c
 }
 
