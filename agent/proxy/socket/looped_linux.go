@@ -32,7 +32,8 @@ type looped struct {
 	past    bool          // the peer's end is there, or will be once all else was read
 
 	parted  atomic.Bool // past, for others; or it failed
-	noRead  atomic.Bool
+	stopped atomic.Bool // reading, by StopRead
+	noRead  atomic.Bool // by Interrupt and InterruptRead
 	noWrite atomic.Bool
 
 	waiting atomic.Int32 // fibers
@@ -85,7 +86,7 @@ func (c *looped) wakeWriter() {
 // takeTurns calls turn as long as there may be something to read.
 func (c *looped) takeTurns() {
 	for c.turn() {
-		if c.dry && !c.noRead.Load() {
+		if c.dry && c.readHalted() == nil {
 			c.turning = false
 			return
 		}
@@ -97,27 +98,31 @@ func (c *looped) takeTurns() {
 func (c *looped) await() error {
 	c.loop.spend()
 	for c.dry {
-		if err := c.halted(&c.noRead); err != nil {
+		if err := c.readHalted(); err != nil {
 			return err
 		}
 		c.waitAs(&c.reader)
 	}
-	return c.halted(&c.noRead)
+	return c.readHalted()
 }
 
 // waitAs has the fiber wait, as the reader or the writer.
 func (c *looped) waitAs(place **fiber) {
 	*place = c.loop.running
 	c.waiting.Add(1)
-	c.loop.pause()
+	if !c.closed.Load() { // from now on close sees that something waits
+		c.loop.pause()
+	}
 	c.waiting.Add(-1)
 }
 
-func (c *looped) halted(why *atomic.Bool) error {
+func (c *looped) readHalted() error { return c.halted(c.noRead.Load() || c.stopped.Load()) }
+
+func (c *looped) halted(why bool) error {
 	switch {
 	case c.closed.Load():
 		return net.ErrClosed
-	case why.Load():
+	case why:
 		return os.ErrDeadlineExceeded
 	}
 	return nil
@@ -170,7 +175,7 @@ func (c *looped) fill() (*Buffer, int, error) {
 }
 
 func (c *looped) ask(reused, repeatable bool) (*Buffer, int, error) {
-	if err := c.halted(&c.noRead); err != nil {
+	if err := c.readHalted(); err != nil {
 		return nil, 0, err
 	}
 	if !repeatable || !c.dry {
@@ -205,7 +210,7 @@ func (c *looped) watch(f func() bool, _ bool) error {
 
 func (c *looped) tryRead(p []byte) (int, error) {
 	c.loop.spend()
-	if err := c.halted(&c.noRead); err != nil {
+	if err := c.readHalted(); err != nil {
 		return 0, err
 	}
 	if c.dry {
@@ -217,7 +222,7 @@ func (c *looped) tryRead(p []byte) (int, error) {
 func (c *looped) send() error {
 	for !c.out.empty() {
 		c.loop.spend()
-		if err := c.halted(&c.noWrite); err != nil {
+		if err := c.halted(c.noWrite.Load()); err != nil {
 			return err
 		}
 		n, errno := 0, c.failure
@@ -364,7 +369,7 @@ func (c *looped) wake() {
 }
 
 func (c *looped) stopRead(stop bool) {
-	if c.noRead.Store(stop || c.cut.Load()); stop {
+	if c.stopped.Store(stop); stop {
 		c.wake()
 	}
 }
