@@ -26,6 +26,7 @@ func TestMain(m *testing.M) {
 	if part := os.Getenv("OUTRIGGER_BENCH"); part != "" {
 		play(part)
 	}
+	ShareProcessors() // as the program does
 	goleak.VerifyTestMain(m)
 }
 
