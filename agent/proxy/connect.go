@@ -44,18 +44,28 @@ func (a *attempt) dial(address string) (o *origin, f *failure) {
 }
 
 // open is a stream of HTTP/2.
-func (a *attempt) open(address string) (out outbound, f *failure) {
+func (a *attempt) open(address string) (outbound, *failure) {
+	if a.home != nil {
+		return a.openAside(address)
+	}
+	s, err := a.http.trunks.open(a.context, address)
+	if err != nil {
+		return nil, a.unreached(err)
+	}
+	return s, nil
+}
+
+// openAside is open on a loop. It is apart since what its function shares lies
+// on the heap, which every stream would pay for.
+func (a *attempt) openAside(address string) (out outbound, f *failure) {
 	a.home.Block(func() {
 		s, err := a.http.trunks.open(a.context, address)
 		if err != nil {
 			f = a.unreached(err)
 			return
 		}
-		out = s
+		out = aside{s, a.home}
 	})
-	if a.home != nil && f == nil {
-		out = aside{out, a.home}
-	}
 	return out, f
 }
 
