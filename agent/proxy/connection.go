@@ -290,25 +290,22 @@ func (c *connection) release() {
 	}
 }
 
-const forEver = 1 << 62
+const forEver = time.Duration(1 << 62)
 
 // idles begins the time without a request.
 func (c *connection) idles(now time.Duration) {
+	until := forEver
 	if d := c.server.Timeouts.KeepAlive; d > 0 {
-		c.idle.Store(int64(now + d))
-	} else {
-		c.idle.Store(forEver)
+		until = now + d
 	}
+	c.idle.Store(int64(until))
 	c.head.Store(0)
 	if c.home == nil {
 		// A client that has closed its end along with its last request is met
 		// with nothing to read, of which the socket does not tell.
-		c.alarm.Earlier(now + glance)
-		return
+		until = now + glance
 	}
-	if at := c.idle.Load(); at < forEver {
-		c.alarm.Earlier(time.Duration(at))
-	}
+	c.alarm.Earlier(until)
 }
 
 // headBegins begins the time for a request's head.
