@@ -107,30 +107,6 @@ func chats(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// tcpEcho is a backend of TCP.
-func tcpEcho(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() {
-				defer conn.Close()
-				_, _ = io.Copy(conn, conn)
-			})
-		}
-	})
-	t.Cleanup(func() { l.Close(); wg.Wait() })
-	return l.Addr().String()
-}
-
 // A configuration that changes again and again, sometimes for one that cannot
 // be, costs no request and no connection of any kind.
 func TestF3Reloads(t *testing.T) {
@@ -149,7 +125,7 @@ func TestF3Reloads(t *testing.T) {
 		ports = append(ports, l.Addr().String())
 		l.Close()
 	}
-	sockets, calls, words := echoes(t), chats(t), tcpEcho(t)
+	sockets, calls, words := echoes(t), chats(t), answering(t, func(conn net.Conn) { _, _ = io.Copy(conn, conn) })
 	text := func(n int, more string) string {
 		strategies := []string{"least_response_time", "round_robin", "least_connections", "random"}
 		return fmt.Sprintf(`

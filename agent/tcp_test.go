@@ -26,6 +26,29 @@ const switched = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpg
 // it has to be.
 func startNaming(t testing.TB, name string, upgrades bool) (address string) {
 	t.Helper()
+	return answering(t, func(conn net.Conn) {
+		lines := bufio.NewReader(conn)
+		if upgrades {
+			if _, err := http.ReadRequest(lines); err != nil {
+				return
+			}
+			_, _ = io.WriteString(conn, switched)
+		}
+		_, _ = fmt.Fprintln(conn, name)
+		for {
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(conn, line)
+		}
+	})
+}
+
+// answering is a backend of TCP that does with each connection as it is told,
+// until the test ends.
+func answering(t testing.TB, do func(net.Conn)) (address string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -39,21 +62,7 @@ func startNaming(t testing.TB, name string, upgrades bool) (address string) {
 			}
 			wg.Go(func() {
 				defer conn.Close()
-				lines := bufio.NewReader(conn)
-				if upgrades {
-					if _, err := http.ReadRequest(lines); err != nil {
-						return
-					}
-					_, _ = io.WriteString(conn, switched)
-				}
-				_, _ = fmt.Fprintln(conn, name)
-				for {
-					line, err := lines.ReadString('\n')
-					if err != nil {
-						return
-					}
-					_, _ = io.WriteString(conn, line)
-				}
+				do(conn)
 			})
 		}
 	})
