@@ -35,9 +35,9 @@ type Loop struct {
 	conns  []*looped  // by descriptor
 	posts  []func()   // what others want to have run
 	asleep bool       // the bell has to be rung
-	ended  bool
 
 	// Of the loop's goroutine.
+	ended   bool
 	running *fiber // nil between two
 	spent   int    // calls that it made without a wait
 	idle    []*fiber

@@ -29,9 +29,8 @@ type looped struct {
 	dry     bool          // there is nothing to read until the kernel tells of more
 	posted  bool          // the loop is to send
 	failure syscall.Errno // of what the loop sent
-	past    bool          // the peer's end is there, or will be once all else was read
 
-	parted  atomic.Bool // past, for others; or it failed
+	parted  atomic.Bool // the peer's end is there, or will be once all else was read; or it failed
 	stopped atomic.Bool // reading, by StopRead
 	noRead  atomic.Bool // by Interrupt and InterruptRead
 	noWrite atomic.Bool
@@ -52,7 +51,6 @@ func newLooped(l *Loop, fd int, isTCP bool, peer netip.AddrPort) *looped {
 // told is called by the loop with what the kernel tells.
 func (c *looped) told(events uint32) {
 	if events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
-		c.past = true
 		c.parted.Store(true)
 	}
 	if events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
@@ -142,7 +140,7 @@ func (c *looped) receive(p []byte) (int, error) {
 		c.ended.Store(true)
 		return 0, io.EOF
 	}
-	c.dry = n < len(p) && !c.past
+	c.dry = n < len(p) && !c.parted.Load()
 	return n, nil
 }
 
@@ -179,12 +177,11 @@ func (c *looped) ask(reused, repeatable bool) (*Buffer, int, error) {
 		return nil, 0, err
 	}
 	if !repeatable || !c.dry {
-		var peek [1]byte
-		n, errno := recv(uintptr(c.fd), peek[:], unix.MSG_PEEK)
-		if n == 0 && errno != syscall.EAGAIN || n > 0 && reused {
+		bytes, over := peek(uintptr(c.fd))
+		if over || bytes && reused {
 			return nil, 0, ErrStale
 		}
-		c.dry = n == 0
+		c.dry = !bytes
 	}
 	if err := c.sendLater(); err != nil {
 		// A peer that refuses to read on may have told why.
@@ -284,8 +281,7 @@ func (c *looped) gone() bool {
 		return false
 	}
 	c.outside(func(fd int) {
-		var peek [1]byte
-		if n, errno := recv(uintptr(fd), peek[:], unix.MSG_PEEK); n == 0 && errno != syscall.EAGAIN {
+		if _, over := peek(uintptr(fd)); over {
 			c.left.Store(true)
 		}
 	})
@@ -294,17 +290,13 @@ func (c *looped) gone() bool {
 
 func (c *looped) quiet() (quiet bool) {
 	c.outside(func(fd int) {
-		var peek [1]byte
-		_, errno := recv(uintptr(fd), peek[:], unix.MSG_PEEK)
-		quiet = errno == syscall.EAGAIN
+		bytes, over := peek(uintptr(fd))
+		quiet = !bytes && !over
 	})
 	return quiet
 }
 
-func (c *looped) broken() bool {
-	info := c.info()
-	return info != nil && info.State == unix.BPF_TCP_CLOSE
-}
+func (c *looped) broken() bool { return brokenBy(c.info()) }
 
 func (c *looped) acked() (int64, bool) { return ackedBy(c.info()) }
 

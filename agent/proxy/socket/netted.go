@@ -2,6 +2,7 @@ package socket
 
 import (
 	"net"
+	"net/netip"
 	"time"
 )
 
@@ -39,8 +40,13 @@ func (n netted) stopRead(stop bool) {
 	_ = n.conn.SetReadDeadline(at) // as above
 }
 
-func (n netted) release() (net.Conn, error) { //nolint:unparam // others fail
-	return n.conn, nil
+func (netted) home() *Loop { return nil }
+
+func (n netted) address() netip.AddrPort {
+	if peer, ok := n.conn.RemoteAddr().(*net.TCPAddr); ok {
+		return peer.AddrPort()
+	}
+	return netip.AddrPort{}
 }
 
 // past is a deadline that is over.

@@ -134,9 +134,8 @@ func (r *raw) askSome(fd uintptr) bool {
 	if r.asked {
 		return r.fillSome(fd)
 	}
-	var peek [1]byte
-	n, errno := recv(fd, peek[:], unix.MSG_PEEK)
-	if n == 0 && errno != syscall.EAGAIN || n > 0 && r.reused {
+	bytes, over := peek(fd)
+	if over || bytes && r.reused {
 		r.err = ErrStale
 		return true
 	}
@@ -148,7 +147,7 @@ func (r *raw) askSome(fd uintptr) bool {
 		}
 		return true
 	}
-	if n > 0 {
+	if bytes {
 		return r.fillSome(fd) // no wake-up will tell of it
 	}
 	return false // an answer that came meanwhile has left its wake-up
@@ -252,8 +251,7 @@ func (r *raw) gone() bool {
 }
 
 func (r *raw) look(fd uintptr) {
-	var peek [1]byte
-	if n, errno := recv(fd, peek[:], unix.MSG_PEEK); n == 0 && errno != syscall.EAGAIN {
+	if _, over := peek(fd); over {
 		r.left.Store(true)
 	}
 }
@@ -261,17 +259,17 @@ func (r *raw) look(fd uintptr) {
 func (r *raw) quiet() bool {
 	quiet := false
 	_ = r.rc.Control(func(fd uintptr) {
-		var peek [1]byte
-		_, errno := recv(fd, peek[:], unix.MSG_PEEK)
-		quiet = errno == syscall.EAGAIN
+		bytes, over := peek(fd)
+		quiet = !bytes && !over
 	})
 	return quiet
 }
 
 // broken asks for the state of the connection: only a reset or a timeout
 // closes one of which both ends were open, or ours.
-func (r *raw) broken() bool {
-	info := r.info()
+func (r *raw) broken() bool { return brokenBy(r.info()) }
+
+func brokenBy(info *unix.TCPInfo) bool {
 	return info != nil && info.State == unix.BPF_TCP_CLOSE
 }
 

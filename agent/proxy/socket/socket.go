@@ -71,6 +71,13 @@ type line interface {
 	breakOnClose()
 	interrupt(write bool) // reading, and with write writing too
 	stopRead(bool)
+	home() *Loop
+	address() netip.AddrPort
+}
+
+// ofLoop is what only a line of a loop can do.
+type ofLoop interface {
+	serve(turn func() (again bool)) error
 	release() (net.Conn, error)
 }
 
@@ -105,35 +112,21 @@ func NewPlain(c net.Conn) *Conn {
 func (c *Conn) NetConn() net.Conn { return c.conn }
 
 // Peer is the address of the other side; the zero value for a unix socket.
-func (c *Conn) Peer() netip.AddrPort {
-	if l, ok := c.line.(interface{ address() netip.AddrPort }); ok {
-		return l.address()
-	}
-	if peer, ok := c.conn.RemoteAddr().(*net.TCPAddr); ok {
-		return peer.AddrPort()
-	}
-	return netip.AddrPort{}
-}
+func (c *Conn) Peer() netip.AddrPort { return c.line.address() }
 
 // Loop is the loop that the connection belongs to, nil for none.
-func (c *Conn) Loop() *Loop {
-	if l, ok := c.line.(interface{ home() *Loop }); ok {
-		return l.home()
-	}
-	return nil
-}
+func (c *Conn) Loop() *Loop { return c.line.home() }
 
 // Serve has turn called each time there may be something to read, on the loop
 // of a connection that was accepted for it, until turn returns false; it must
 // close the connection then. turn reads by TryRead at least once.
 func (c *Conn) Serve(turn func() (again bool)) error {
-	return c.line.(interface{ serve(func() bool) error }).serve(turn)
+	return c.line.(ofLoop).serve(turn)
 }
 
-// Release is the connection as package net has it, to be used by any goroutine.
-// The socket is of no use any more, but for Close and Interrupt of one that was
-// of no loop.
-func (c *Conn) Release() (net.Conn, error) { return c.line.release() }
+// Release takes a connection off its loop, to be used by any goroutine as package
+// net has it. The socket is of no use any more.
+func (c *Conn) Release() (net.Conn, error) { return c.line.(ofLoop).release() }
 
 // Read reads what there is, or waits for it. The end is io.EOF.
 func (c *Conn) Read(p []byte) (int, error) {

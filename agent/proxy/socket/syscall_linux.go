@@ -26,6 +26,14 @@ func recv(fd uintptr, p []byte, flags uintptr) (int, syscall.Errno) {
 	}
 }
 
+// peek tells what a read would meet, without reading: bytes, or that there will
+// be none, as the peer has ended or something failed. Neither is nothing yet.
+func peek(fd uintptr) (bytes, over bool) {
+	var b [1]byte
+	n, errno := recv(fd, b[:], unix.MSG_PEEK)
+	return n > 0, n == 0 && errno != syscall.EAGAIN
+}
+
 // send writes as much of the slices as fits. There is at least one, and none
 // is empty.
 func send(fd uintptr, slices [][]byte) (int, syscall.Errno) {
